@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from onnxprof.api.loading import load as load
     from onnxprof.api.measuring import profile as profile
     from onnxprof.api.options import Measuring as Measuring
+    from onnxprof.api.phases import phases as phases
     from onnxprof.api.publishing import doctor as doctor
     from onnxprof.api.publishing import site as site
     from onnxprof.api.reporting import report as report
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from onnxprof.api.results.inspection import Costs as Costs
     from onnxprof.api.results.inspection import Inspection as Inspection
     from onnxprof.api.results.inspection import SymbolicCosts as SymbolicCosts
+    from onnxprof.api.results.phased import Phased as Phased
     from onnxprof.api.results.runs import Failure as Failure
     from onnxprof.api.results.runs import Runs as Runs
     from onnxprof.api.results.scalings import Scalings as Scalings
@@ -73,6 +75,7 @@ _PLACES = {
     "LayerTable": "onnxprof.records.layer",
     "Measuring": "onnxprof.api.options",
     "ModelFacts": "onnxprof.records.layer",
+    "Phased": "onnxprof.api.results.phased",
     "Request": "onnxprof.records.run",
     "Run": "onnxprof.records.run",
     "RunWarning": "onnxprof.records.warning",
@@ -91,6 +94,7 @@ _PLACES = {
     "export": "onnxprof.api.exporting",
     "inspect": "onnxprof.api.inspecting",
     "load": "onnxprof.api.loading",
+    "phases": "onnxprof.api.phases",
     "profile": "onnxprof.api.measuring",
     "report": "onnxprof.api.reporting",
     "scaling": "onnxprof.api.scaling",

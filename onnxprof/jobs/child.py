@@ -220,7 +220,7 @@ def made_up(job: Job, model: ModelFile, seed: int) -> Arrays:
     """Arrays of this seed, which say of a phase what there is to say."""
     from onnxprof.model.feeds import generate
     from onnxprof.model.file import declared_fills
-    from onnxprof.phases.feeding import fed
+    from onnxprof.sequences.feeding import fed
 
     arrays = generate(job.table, seed, declared_fills(model))
     return arrays if job.states is None else fed(arrays, job.states, Phase.of(job.options.phase))
@@ -228,7 +228,7 @@ def made_up(job: Job, model: ModelFile, seed: int) -> Arrays:
 
 def handing_on(job: Job) -> Carried:
     """How the job's sessions are to hand states on."""
-    from onnxprof.phases.feeding import carried
+    from onnxprof.sequences.feeding import carried
 
     phase = job.options.phase
     return Carried() if job.states is None else carried(job.states, Phase.of(phase))

@@ -139,7 +139,7 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> In
     from onnxprof.model.file import batch_axes, model_axes, open_found
     from onnxprof.model.sizing import sizing
     from onnxprof.model.suggestion import refuse_missing
-    from onnxprof.phases.planned import in_phase
+    from onnxprof.sequences.planned import in_phase
 
     model = open_found(file)
     absent = optional - model_axes(model) if optional else optional

@@ -23,8 +23,6 @@ from onnxprof.model.graph.read import read_prepared
 from onnxprof.model.graph.weights import size_bytes
 from onnxprof.model.layers import inspect
 from onnxprof.model.sources.policy import Resolved
-from onnxprof.phases.feeding import fed
-from onnxprof.phases.read import states_of
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import LayerTable, PreparedModel
@@ -33,6 +31,8 @@ from onnxprof.records.sequences.phase import Phase
 from onnxprof.records.step import Granularity, Step
 from onnxprof.repro.cut import Cut, cut, upstream
 from onnxprof.repro.script import Setting, text
+from onnxprof.sequences.feeding import fed
+from onnxprof.sequences.read import states_of
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -8,9 +8,9 @@ from functools import partial
 from onnxprof.errors import OnnxprofError
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import resolve
-from onnxprof.phases.grammar import points
 from onnxprof.processes.confined import confined
 from onnxprof.records.sequences.phase import Phase, PhaseKind
+from onnxprof.sequences.grammar import points
 from onnxprof.sweeps.tasks import Task
 
 Kinds = Mapping[str, frozenset[PhaseKind]]
@@ -74,6 +74,6 @@ def _kinds(tasks: Sequence[Task], progress: Progress | None) -> Kinds:
 
 def _kinds_in(file: Resolved) -> frozenset[PhaseKind]:
     from onnxprof.model.file import open_found
-    from onnxprof.phases.planned import phases_of
+    from onnxprof.sequences.planned import phases_of
 
     return phases_of(open_found(file))

@@ -11,9 +11,9 @@ from support.networks import models
 from support.networks.models import node, value, weight
 
 from onnxprof.model.file import open_model
-from onnxprof.phases.names import stem
-from onnxprof.phases.planned import phases_of
-from onnxprof.phases.read import states_of
+from onnxprof.sequences.names import stem
+from onnxprof.sequences.planned import phases_of
+from onnxprof.sequences.read import states_of
 from onnxprof.records.sequences.phase import PhaseKind
 from onnxprof.records.sequences.states import Role, States
 

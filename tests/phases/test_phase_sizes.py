@@ -14,10 +14,10 @@ from onnxprof.errors import UsageError
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import ModelFile, open_model
 from onnxprof.model.layers import inspect
-from onnxprof.phases.feeding import carried, fed
-from onnxprof.phases.limits import limit_of
-from onnxprof.phases.planned import in_phase
-from onnxprof.phases.read import states_of
+from onnxprof.sequences.feeding import carried, fed
+from onnxprof.sequences.limits import limit_of
+from onnxprof.sequences.planned import in_phase
+from onnxprof.sequences.read import states_of
 from onnxprof.records.sequences.phase import Phase
 from onnxprof.records.sequences.states import Role, States
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from onnxprof.errors import UsageError
-from onnxprof.phases.grammar import points
+from onnxprof.sequences.grammar import points
 from onnxprof.records.sequences.phase import Phase, PhaseKind
 
 

@@ -16,6 +16,8 @@ from onnxprof.records.sequences.phase import PhaseKind
 
 #: Columns that stand side by side where there is no room for all.
 FEW = 4
+#: Sizes that are shown of a growth.
+SIZES = 3
 #: What the sizes of a phase count.
 UNITS = {
     PhaseKind.PREFILL: "tokens of a prompt",
@@ -44,8 +46,7 @@ class Scale:
 
     def rounded(self, ns: int) -> Decimal:
         """A time in this unit, as it is printed."""
-        step = Decimal(1).scaleb(-self.decimals)
-        return (Decimal(ns) / self.ns).quantize(step) + 0
+        return Decimal(f"{ns / self.ns:.{self.decimals}f}") + 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def shown(phases: Phases, most: int = FEW) -> tuple[int, ...]:
     ends: list[int] = []
     for kind in PhaseKind:
         mine = [i for i, column in enumerate(columns) if column.phase.kind is kind]
-        ends += [i for i in dict.fromkeys((mine[-1:] + mine[:1])) if i not in ends]
+        ends += [i for i in dict.fromkeys(mine[-1:] + mine[:1]) if i not in ends]
     others = [i for i in range(len(columns)) if i not in ends]
     return tuple(sorted((ends + others)[:most]))
 
@@ -88,12 +89,11 @@ def layer_cells(
         made.append(LayerCells(f"({len(rest)} more)", "", _sums(rest, places, scale)))
     others = [p for p in phases.rows if p.kind not in (RowKind.BLOCK, RowKind.OVERHEAD)]
     others = [part for part in others if any(part.times_ns[i] for i in places)]
-    for part in others:
-        made.append(LayerCells(f"({part.kind.value})", "", _times(part, places, scale), True))
-    totals = [scale.rounded(column.latency_ns) for column in columns]
-    sums = [
-        sum((_number(row.cells[i]) for row in made), Decimal(0)) for i in range(len(columns))
+    made += [
+        LayerCells(f"({part.kind.value})", "", _times(part, places, scale), True) for part in others
     ]
+    totals = [scale.rounded(column.latency_ns) for column in columns]
+    sums = [sum((_number(row.cells[i]) for row in made), Decimal(0)) for i in range(len(columns))]
     over = tuple(f"{total - part:,}" for total, part in zip(totals, sums, strict=True))
     made.append(LayerCells("(overhead)", "", over, True))
     made.append(LayerCells("(total)", scale.name, tuple(f"{t:,}" for t in totals), True))
@@ -126,6 +126,22 @@ def _sums(rows: Sequence[Part], places: Sequence[int], scale: Scale) -> tuple[st
 
 def _number(text: str) -> Decimal:
     return Decimal(text.replace(",", ""))
+
+
+def ends(count: int) -> tuple[int, ...]:
+    """The first, the middle and the last of the sizes."""
+    return tuple(range(count)) if count <= SIZES else (0, count // 2, count - 1)
+
+
+def growing(growth: Growth, limit: int | None) -> list[GrowthRow]:
+    """The blocks that grow most from the first to the last size, in graph order."""
+    ranked = sorted(range(len(growth.rows)), key=lambda i: -growth.rows[i].grown_ns)
+    return [growth.rows[i] for i in sorted(ranked[:limit])]
+
+
+def growth_title(growth: Growth) -> str:
+    """What the table of one kind's growth is about."""
+    return f"Growth of {growth.kind.value} with n, the {UNITS[growth.kind]}"
 
 
 def growth_heads(growth: Growth, places: Sequence[int]) -> tuple[str, ...]:

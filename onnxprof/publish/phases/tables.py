@@ -18,15 +18,14 @@ from onnxprof.publish.phases import cells
 from onnxprof.publish.text import grades, numbers, sentences
 from onnxprof.publish.text.safe import printable
 from onnxprof.records.run import Run
+from onnxprof.records.sequences.phase import PhaseKind
 
 _BOX = box.SIMPLE_HEAD
 #: Columns that names of layers, and their operators, get in 80.
 _ROOM, _OPERATORS = 20, 14
 #: Blocks of layers, and blocks that grow most, that are shown.
-_LAYERS, _GROWING = 10, 6
-#: Sizes that are shown of a growth.
-_SIZES = 3
-_LEGEND = (
+LAYERS, GROWING = 10, 6
+LEGEND = (
     "time, cost: how they grow with n; ✓ the time as the operations do, or the bytes where there are"
     " no operations; ≠ it does not."
 )
@@ -39,21 +38,22 @@ def side_by_side(runs: Sequence[Run]) -> Iterator[RenderableType]:
             yield from table(each)
 
 
-def table(each: Phases) -> Iterator[RenderableType]:
+def table(each: Phases, limit: int | None = LAYERS) -> Iterator[RenderableType]:
     """All tables of one model's phases."""
-    yield Text(_title(each), style="bold")
+    yield Text(title(each), style="bold")
     yield _latencies(each.columns)
     yield from map(Text, cells.sentences(each))
     if each.rows:
         yield Text()
-        yield _layers(each)
+        yield _layers(each, limit)
     for growth in each.growths:
         if growth.rows:
             yield from _grown(growth)
     yield Text()
 
 
-def _title(each: Phases) -> str:
+def title(each: Phases) -> str:
+    """The model, and what all of its phases have in common."""
     run = each.columns[0].run
     asked = run.request
     sizes = [f"{name}={size}" for name, size in asked.dims]
@@ -62,17 +62,23 @@ def _title(each: Phases) -> str:
     return printable(f"{each.model} on {labels([run])[0]}, {', '.join(facts)}: phases")
 
 
+def heads(columns: Sequence[Column]) -> tuple[str, ...]:
+    """Heads of the table of latencies."""
+    is_steps = columns[0].phase.kind is PhaseKind.STEPS
+    return "phase", "latency", "spread", "steps/s" if is_steps else "tokens/s", "layers", "overhead"
+
+
 def _latencies(columns: Sequence[Column]) -> Table:
     grid = Table(box=_BOX, padding=(0, 1, 0, 0), pad_edge=False)
-    rate = "steps/s" if columns[0].phase.kind is cells.PhaseKind.STEPS else "tokens/s"
-    for place, head in enumerate(("phase", "latency", "spread", rate, "layers", "overhead")):
+    for place, head in enumerate(heads(columns)):
         grid.add_column(head, justify="right" if place else "left", no_wrap=True)
     for column in columns:
-        grid.add_row(*_figures(column))
+        grid.add_row(*figures(column))
     return grid
 
 
-def _figures(column: Column) -> tuple[str, ...]:
+def figures(column: Column) -> tuple[str, ...]:
+    """The cells under `heads`."""
     sums = reconcile(column.run)
     whole, timings = max(1, sums.total_ns), column.run.timings
     samples = 0 if timings is None else int(timings.latency_ns.size)
@@ -90,13 +96,13 @@ def _figures(column: Column) -> tuple[str, ...]:
     )
 
 
-def _layers(each: Phases) -> Table:
+def _layers(each: Phases, limit: int | None) -> Table:
     places = cells.shown(each)
     grid = Table(box=_BOX, padding=(0, 1, 0, 0), pad_edge=False)
     heads = ("layers", "operators", *(str(each.columns[i].phase) for i in places))
     _columns(grid, heads)
     ended = False
-    for row in cells.layer_cells(each, places, _LAYERS, _ROOM, _OPERATORS):
+    for row in cells.layer_cells(each, places, limit, _ROOM, _OPERATORS):
         if row.is_closing and not ended:
             grid.add_section()
             ended = True
@@ -111,13 +117,12 @@ def _columns(grid: Table, heads: Sequence[str]) -> None:
 
 
 def _grown(growth: Growth) -> Iterator[RenderableType]:
-    places = _ends(len(growth.sizes))
+    places = cells.ends(len(growth.sizes))
     yield Text()
-    yield Text(f"Growth of {growth.kind.value} with the {cells.UNITS[growth.kind]}")
+    yield Text(cells.growth_title(growth))
     grid = Table(box=_BOX, padding=(0, 1, 0, 0), pad_edge=False)
     _columns(grid, cells.growth_heads(growth, places))
-    rows = sorted(growth.rows, key=lambda row: row.grown_ns, reverse=True)[:_GROWING]
-    rows = [row for row in growth.rows if row in rows]
+    rows = cells.growing(growth, GROWING)
     names = layer_names([row.layers for row in rows], _ROOM)
     for name, row in zip(names, rows, strict=True):
         grid.add_row(*map(Text, cells.growth_cells(growth, row, name, places, _OPERATORS)))
@@ -126,11 +131,4 @@ def _grown(growth: Growth) -> Iterator[RenderableType]:
         name = cells.sum_name(row)
         grid.add_row(*map(Text, cells.growth_cells(growth, row, name, places, _OPERATORS)))
     yield grid
-    yield Text(_LEGEND, style="dim")
-
-
-def _ends(count: int) -> tuple[int, ...]:
-    """The first, the middle and the last of the sizes."""
-    if count <= _SIZES:
-        return tuple(range(count))
-    return 0, count // 2, count - 1
+    yield Text(LEGEND, style="dim")

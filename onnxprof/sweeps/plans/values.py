@@ -12,7 +12,7 @@ from onnxprof.errors import UsageError
 from onnxprof.jobs.options import LARGEST, TABLE, Option
 from onnxprof.measure.budget import Budget
 from onnxprof.model.dims.grammar import Size, alternatives, of_values
-from onnxprof.phases.grammar import points
+from onnxprof.sequences.grammar import points
 
 _LARGEST_BATCH = 1 << 20
 _LARGEST = (1 << 63) - 1

@@ -9,9 +9,9 @@ from onnx import ValueInfoProto
 from onnxprof.model.file import ModelFile, rebatched
 from onnxprof.model.graph.weights import dtype_name
 from onnxprof.model.layers import inspect
-from onnxprof.phases.detect import detect
 from onnxprof.records.layer import Dim, LayerTable, Tensor
 from onnxprof.records.sequences.states import States
+from onnxprof.sequences.detect import detect
 
 
 def states_of(model: ModelFile) -> States:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from onnxprof.phases.names import is_after, is_before
-from onnxprof.phases.pairs import Tie, ties
-from onnxprof.phases.reach import Graph
 from onnxprof.records.layer import LayerKind, LayerTable, Tensor
 from onnxprof.records.sequences.states import Role, State, States
+from onnxprof.sequences.names import is_after, is_before
+from onnxprof.sequences.pairs import Tie, ties
+from onnxprof.sequences.reach import Graph
 
 _WHOLE = ("int64", "int32")
 #: Inputs by name, where no operator says what they are; the first that fits counts.

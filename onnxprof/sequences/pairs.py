@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from onnxprof.phases.names import stem
-from onnxprof.phases.reach import Graph
 from onnxprof.records.layer import Layer, Tensor
+from onnxprof.sequences.names import stem
+from onnxprof.sequences.reach import Graph
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from onnxprof.errors import UsageError
-from onnxprof.phases.reach import Graph, operands
 from onnxprof.records.layer import Layer, LayerKind, LayerTable
 from onnxprof.records.sequences.phase import Phase, PhaseKind
 from onnxprof.records.sequences.states import Role, States
+from onnxprof.sequences.reach import Graph, operands
 
 #: Positions of the tables of angles, by (domain, operator).
 _ANGLES = {

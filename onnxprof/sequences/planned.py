@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from onnxprof.errors import UsageError
 from onnxprof.model.file import ModelFile, batch_axes
 from onnxprof.model.layers import inspect
-from onnxprof.phases.limits import refuse_beyond
-from onnxprof.phases.read import states_at
-from onnxprof.phases.sizes import kinds_of, sizes_of
 from onnxprof.records.layer import LayerKind, LayerTable, Tensor
 from onnxprof.records.sequences.phase import Phase, PhaseKind
 from onnxprof.records.sequences.states import States
+from onnxprof.sequences.limits import refuse_beyond
+from onnxprof.sequences.read import states_at
+from onnxprof.sequences.sizes import kinds_of, sizes_of
 
 
 def in_phase(
