@@ -152,7 +152,12 @@ def _stems(
     for tensor in tensors:
         words, says = stem(tensor.name)
         found[words, tensor.dtype].append((tensor, says))
-    return found
+    return {key: _sayers(every) for key, every in found.items()}
+
+
+def _sayers(every: list[tuple[Tensor, bool]]) -> list[tuple[Tensor, bool]]:
+    """Those whose names say that they are a state, where some do: `state` beside `input`."""
+    return [pair for pair in every if pair[1]] or every
 
 
 def fits(before: Tensor, after: Tensor) -> bool:

@@ -61,6 +61,15 @@ def test_names_alone_pair_states_of_equal_shapes(tmp_path):
     assert pairs(states(counter(), tmp_path)) == {"state": "stateN"}
 
 
+def test_a_state_beside_a_tensor_of_no_other_word(tmp_path):
+    made = counter()
+    for item in made.graph.node:
+        item.input[:] = ["input" if name == "x" else name for name in item.input]
+        item.output[:] = ["output" if name == "y" else name for name in item.output]
+    made.graph.input[0].name, made.graph.output[0].name = "input", "output"
+    assert pairs(states(made, tmp_path)) == {"state": "stateN"}
+
+
 def test_a_cache_whose_heads_come_first(tmp_path):
     found = states(plain_decoder(batch_at=1), tmp_path)
     assert found.states[0].shape == (4, 1, "past_sequence_length", 16)

@@ -26,8 +26,8 @@ _ROOM, _OPERATORS = 20, 14
 #: Blocks of layers, and blocks that grow most, that are shown.
 LAYERS, GROWING = 10, 6
 LEGEND = (
-    "time, cost: how they grow with n; ✓ the time as the operations do, or the bytes where there are"
-    " no operations; ≠ it does not."
+    "time, cost: how they grow with n; ✓ the time as the operations do, or the bytes where there"
+    " are no operations; ≠ it does not."
 )
 
 
