@@ -88,6 +88,10 @@ class OrtBackend:
         entry = providers.PROVIDERS.get(provider)
         return entry is not None and entry.kind == "cpu" and not entry.compiles
 
+    def carries(self, provider: str) -> bool:
+        """With every provider: inputs and outputs are bound to memory that states may share."""
+        return provider in providers.PROVIDERS
+
     def configured(self, setup: Setup, provider: str) -> Setup:
         """Levels of optimisation, session options and entries, options of the provider."""
         from onnxprof.backends.ort.runtime.settings import configured

@@ -104,7 +104,7 @@ def perform(
     fed = partial(feeds, inputs, others) if options.verify else None
     run = with_verdicts(run, found.proof, fed, keep, options.verify_seconds)
     run = _compared(job, run, work, found, progress, keep) if options.parity else run
-    return _with_lacks(run, backend)
+    return _with_lacks(run, backend, job)
 
 
 def refuse_another_runtime(job: Job) -> None:
@@ -113,10 +113,12 @@ def refuse_another_runtime(job: Job) -> None:
         refuse_another(Path(folder))
 
 
-def _with_lacks(run: Run, backend: Backend) -> Run:
-    """The run with a note for all that this version of the runtime lacks."""
-    lacks = (RunWarning(WarningKind.RUNTIME_LACKS, subject=text) for text in verbs.lacks(backend))
-    return replace(run, warnings=(*run.warnings, *lacks))
+def _with_lacks(run: Run, backend: Backend, job: Job) -> Run:
+    """The run with notes on what this version of the runtime, or the backend, lacks."""
+    found = [RunWarning(WarningKind.RUNTIME_LACKS, subject=text) for text in verbs.lacks(backend)]
+    if handing_on(job) and not verbs.carries(backend, job.provider):
+        found.append(RunWarning(WarningKind.STATES_KEPT, subject=backend.name))
+    return replace(run, warnings=(*run.warnings, *found))
 
 
 def _silent(_: str, __: float) -> None:

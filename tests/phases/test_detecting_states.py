@@ -11,11 +11,11 @@ from support.networks import models
 from support.networks.models import node, value, weight
 
 from onnxprof.model.file import open_model
+from onnxprof.records.sequences.phase import PhaseKind
+from onnxprof.records.sequences.states import Role, States
 from onnxprof.sequences.names import stem
 from onnxprof.sequences.planned import phases_of
 from onnxprof.sequences.read import states_of
-from onnxprof.records.sequences.phase import PhaseKind
-from onnxprof.records.sequences.states import Role, States
 
 
 def states(made: ModelProto, folder) -> States:

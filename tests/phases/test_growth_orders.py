@@ -43,6 +43,11 @@ def test_a_time_that_falls_says_so():
     assert (fit.order, fit.sign) == (Order.LINEAR, -1)
 
 
+def test_times_that_grow_less_and_less_are_no_square():
+    fit = fitted((128, 256, 512), (50_000, 100_000, 150_000), (0.0,) * 3)
+    assert (fit.order, fit.sign) == (Order.LINEAR, 1)
+
+
 def test_two_sizes_make_no_square():
     assert fitted((1, 2), (10_000, 40_000), (0.0, 0.0)).order is Order.LINEAR
     assert exact((1, 2), (10, 40)) is Order.LINEAR

@@ -14,12 +14,12 @@ from onnxprof.errors import UsageError
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import ModelFile, open_model
 from onnxprof.model.layers import inspect
+from onnxprof.records.sequences.phase import Phase
+from onnxprof.records.sequences.states import Role, States
 from onnxprof.sequences.feeding import carried, fed
 from onnxprof.sequences.limits import limit_of
 from onnxprof.sequences.planned import in_phase
 from onnxprof.sequences.read import states_of
-from onnxprof.records.sequences.phase import Phase
-from onnxprof.records.sequences.states import Role, States
 
 
 def opened(made: ModelProto, folder) -> ModelFile:

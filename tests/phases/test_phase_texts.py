@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from onnxprof.errors import UsageError
-from onnxprof.sequences.grammar import points
 from onnxprof.records.sequences.phase import Phase, PhaseKind
+from onnxprof.sequences.grammar import points
 
 
 @pytest.mark.parametrize(

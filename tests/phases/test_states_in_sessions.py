@@ -15,10 +15,10 @@ from onnxprof.backends.ort.backend import OrtBackend
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
-from onnxprof.sequences.feeding import carried, fed
-from onnxprof.sequences.planned import in_phase
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.sequences.phase import Phase
+from onnxprof.sequences.feeding import carried, fed
+from onnxprof.sequences.planned import in_phase
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 

@@ -1,7 +1,8 @@
 """The order by which figures grow with a size: constant, linear or quadratic.
 
 Measured times get the lowest order that explains them: a higher one is taken where it leaves less
-than half of the weighted squares, and where its term makes a visible part of the largest time.
+than half of the weighted squares, and where its term makes a visible part of the largest time. A
+square must bend upwards: times that grow less and less are a line.
 Costs are exact, and so is their order.
 """
 
@@ -99,6 +100,8 @@ def _is_better(more: Fit, than: Fit, x: Floats, y: Floats, sigma: Floats) -> boo
     largest = int(np.argmax(x))
     term = abs(more.coefficients[-1]) * (x[largest] ** more.order - x.min() ** more.order)
     left = _squares(more, x, y, sigma)
+    if more.order is Order.QUADRATIC and more.coefficients[-1] <= 0:
+        return False  # a line that bends down is no square
     return bool(
         left < _LEFT * _squares(than, x, y, sigma) and term >= _VISIBLE * max(y[largest], 1.0)
     )
