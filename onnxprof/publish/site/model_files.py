@@ -26,6 +26,7 @@ from onnxprof.publish.pages.catalogue import Entry, ModelPage, model_page
 from onnxprof.publish.pdf import plot as plot_pdf
 from onnxprof.publish.pdf import timings as pdf
 from onnxprof.publish.pdf.typesetter import Manuscript, pressed
+from onnxprof.publish.phases.pages import sections
 from onnxprof.publish.roofline import section
 from onnxprof.publish.roofline.known import Reasons
 from onnxprof.publish.selection import facts
@@ -242,7 +243,8 @@ def _files(
     drawings = graph_view.graphs(page)
     rooms = graph_view.rooms(drawings)
     why = section.shown(page, reasons, site)
-    html = render.model_page(page, site, rooms, why, {"history": earlier.data}, history=earlier)
+    parts = {"history": earlier, "phases": sections([entry.run for entry in page.entries])}
+    html = render.model_page(page, site, rooms, why, {"history": earlier.data}, **parts)
     yield "index.html", encoded(html)
     for batch, drawing in plots.items():
         yield f"plot/batch-{batch}.svg", encoded(drawing)
