@@ -41,10 +41,8 @@ def main() -> int:
         spent = cost([*command, "--store", folder])
     print(f"{given.model}, {size:,.0f} MB, {', '.join(phases)}, {given.threads} threads")
     print(f"wall {spent.wall_s:.0f} s, CPU {spent.cpu_s:.0f} s (bar {_SECONDS:.0f} s of wall time)")
-    print(
-        f"largest process {spent.largest_mb:,.0f} MB, together {spent.together_mb:,.0f} MB", end=""
-    )
-    print(f" (bar {_MB:,.0f} MB)")
+    print(f"largest process {spent.largest_mb:,.0f} MB", end=", ")
+    print(f"together {spent.together_mb:,.0f} MB (bar {_MB:,.0f} MB)")
     return 1 if spent.wall_s > _SECONDS or spent.together_mb > _MB else 0
 
 
