@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof.compare.growth.orders import Order, exact, fitted
+from onnxprof.compare.growth.orders import Order, exact, fitted, may_follow
 
 SIZES = (128, 256, 512, 1024, 2048)
 NO_ERROR = (0.0,) * len(SIZES)
@@ -46,6 +46,13 @@ def test_a_time_that_falls_says_so():
 def test_times_that_grow_less_and_less_are_no_square():
     fit = fitted((128, 256, 512), (50_000, 100_000, 150_000), (0.0,) * 3)
     assert (fit.order, fit.sign) == (Order.LINEAR, 1)
+
+
+def test_noisy_times_may_follow_a_cost_that_they_do_not_show():
+    times, costs = [1e5, 1e6, 5e6, 15e6], [64**2, 213**2, 363**2, 512**2]
+    assert may_follow(costs, times, (0.3, 0.5, 0.4, 0.3))
+    assert not may_follow(costs, [3e6, 2e6, 1e6, 5e5], (0.03,) * 4)
+    assert not may_follow([7, 7, 7, 7], times, (0.3,) * 4)
 
 
 def test_two_sizes_make_no_square():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.decoders.cells import cell
 from support.decoders.grouped import TOTAL, grouped_decoder
+from support.decoders.merged import merged_decoder
 from support.decoders.plain import NEW, PAST, plain_decoder
 from support.networks import models
 from typer.testing import CliRunner, Result
@@ -103,6 +104,21 @@ def test_two_files_have_a_phase_each(tmp_path):
         "decode:8": "behind",
     }
     assert "prompt + behind" in result.output
+
+
+def test_a_merged_file_runs_the_branch_of_the_phase(tmp_path):
+    path = models.save(merged_decoder(), tmp_path, "merged.onnx")
+    result = profile(tmp_path, path, "--phase", "prefill:8", "--phase", "decode:8")
+    assert result.return_value == 0, result.output
+    executed = {
+        phase: {layer for step in run.steps for layer in step.layers}
+        for phase, run in stored(tmp_path).items()
+    }
+    assert any(name.endswith("then.concat") for name in executed["decode:8"])
+    assert not any(name.endswith("then.concat") for name in executed["prefill:8"])
+    for run in stored(tmp_path).values():
+        assert run.parity is not None
+        assert run.parity.passed
 
 
 def test_a_phase_of_none_of_the_models_fails_with_the_reason(tmp_path):

@@ -82,6 +82,16 @@ def fitted(sizes: Sequence[int], times_ns: Sequence[float], errors: Sequence[flo
     return best
 
 
+def may_follow(costs: Sequence[int], times_ns: Sequence[float], errors: Sequence[float]) -> bool:
+    """Whether a fixed time and one that grows as these costs do leave no more than noise."""
+    x, y = np.array(costs, np.float64), np.array(times_ns, np.float64)
+    if len(set(costs)) < 2:
+        return False
+    sigma = np.maximum(np.maximum(errors, LEAST_ERROR) * y, 1.0)
+    line = _fit(x, y, sigma, Order.LINEAR)
+    return line.coefficients[1] > 0 and _squares(line, x, y, sigma) <= _NOISE * len(x)
+
+
 def _fit(x: Floats, y: Floats, sigma: Floats, order: Order) -> Fit:
     scale = float(x.max()) or 1.0
     design = np.stack([(x / scale) ** power for power in range(order + 1)], axis=1)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from onnxprof.analysis.reconcile import reconcile
-from onnxprof.compare.growth.orders import Fit, Order, exact, fitted
+from onnxprof.compare.growth.orders import Fit, Order, exact, fitted, may_follow
 from onnxprof.compare.growth.parts import Part, latency_error, parts
 from onnxprof.compare.systems import system
 from onnxprof.compare.table import RowKind
@@ -14,6 +14,9 @@ from onnxprof.cost.count import costs
 from onnxprof.records.cost import LayerCost
 from onnxprof.records.run import Run
 from onnxprof.records.sequences.phase import Phase, PhaseKind
+
+#: Costs of layers by name, at each size.
+_Counted = Sequence[dict[str, LayerCost]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,16 @@ class GrowthRow:
     """The order of what it computes, or moves where it computes nothing; None where unknown."""
     blocks: int = 1
     """Blocks that it is the sum of."""
+    is_noisy: bool = False
+    """Whether the times may grow as the cost does, as far as their errors tell."""
 
     @property
     def agrees(self) -> bool | None:
-        """Whether times grow as costs do, in order and sign; None where the cost is unknown."""
+        """Whether times grow as costs do, in order and sign; None where nothing tells."""
         if self.cost is None:
             return None
-        return self.fit.order is self.cost and (not self.cost or self.fit.sign > 0)
+        same = self.fit.order is self.cost and (not self.cost or self.fit.sign > 0)
+        return same or (None if self.is_noisy else False)
 
     @property
     def grown_ns(self) -> int:
@@ -150,21 +156,20 @@ def _growth(columns: Sequence[Column], kind: PhaseKind) -> Growth | None:
     whole = fitted(sizes, latencies, [latency_error(run) for run in runs])
     blocks = [part for part in parts(runs) if part.kind is RowKind.BLOCK]
     counted = [{cost.layer: cost for cost in costs(run.table)} for run in runs]
-    orders = [_order(sizes, counted, part.layers) for part in blocks]
-    rows = tuple(_row([p], sizes, order) for p, order in zip(blocks, orders, strict=True))
-    return Growth(kind, sizes, whole, latencies, tuple(_sums(blocks, orders, sizes)), rows)
+    rows = tuple(_row([part], sizes, counted) for part in blocks)
+    return Growth(kind, sizes, whole, latencies, tuple(_sums(blocks, rows, sizes, counted)), rows)
 
 
 def _sums(
-    blocks: Sequence[Part], orders: Sequence[Order | None], sizes: Sequence[int]
+    blocks: Sequence[Part], rows: Sequence[GrowthRow], sizes: Sequence[int], counted: _Counted
 ) -> Iterator[GrowthRow]:
     for order in (*reversed(Order), None):
-        mine = [part for part, theirs in zip(blocks, orders, strict=True) if theirs is order]
+        mine = [part for part, row in zip(blocks, rows, strict=True) if row.cost is order]
         if any(sum(part.times_ns) for part in mine):
-            yield _row(mine, sizes, order)
+            yield replace(_row(mine, sizes, counted), cost=order)
 
 
-def _row(mine: Sequence[Part], sizes: Sequence[int], order: Order | None) -> GrowthRow:
+def _row(mine: Sequence[Part], sizes: Sequence[int], counted: _Counted) -> GrowthRow:
     times = tuple(map(sum, zip(*(part.times_ns for part in mine), strict=True)))
     squares = [
         sum((part.errors[i] * part.times_ns[i]) ** 2 for part in mine) for i in range(len(sizes))
@@ -172,18 +177,20 @@ def _row(mine: Sequence[Part], sizes: Sequence[int], order: Order | None) -> Gro
     errors = [s**0.5 / max(1, t) for s, t in zip(squares, times, strict=True)]
     layers = tuple(name for part in mine for name in part.layers)
     operators = tuple(name for part in mine for name in part.operators)
-    return GrowthRow(layers, operators, times, fitted(sizes, times, errors), order, len(mine))
+    amounts = _amounts(counted, layers)
+    order = None if amounts is None else exact(sizes, amounts)
+    noisy = amounts is not None and may_follow(amounts, times, errors)
+    fit = fitted(sizes, times, errors)
+    return GrowthRow(layers, operators, times, fit, order, len(mine), noisy)
 
 
-def _order(
-    sizes: Sequence[int], counted: Sequence[dict[str, LayerCost]], layers: Sequence[str]
-) -> Order | None:
-    """The order of the layers' operations, or of their bytes where they compute nothing."""
+def _amounts(counted: _Counted, layers: Sequence[str]) -> list[int] | None:
+    """The layers' operations at each size, or their bytes where they compute nothing."""
     flops = [_flops(each, layers) for each in counted]
-    if None in flops:
-        return None
     known = [count for count in flops if count is not None]
-    return exact(sizes, known if any(known) else [_bytes(each, layers) for each in counted])
+    if len(known) < len(flops):
+        return None
+    return known if any(known) else [_bytes(each, layers) for each in counted]
 
 
 def _flops(counted: dict[str, LayerCost], layers: Sequence[str]) -> int | None:

@@ -173,7 +173,9 @@ def cost_text(order: Order | None) -> str:
 
 def mark(row: GrowthRow) -> str:
     """Whether times grow as costs do."""
-    return {True: "✓", False: "≠", None: ""}[row.agrees]
+    if row.agrees is None:
+        return "" if row.cost is None else "~"
+    return "✓" if row.agrees else "≠"
 
 
 def sum_name(row: GrowthRow) -> str:

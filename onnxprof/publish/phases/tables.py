@@ -27,7 +27,7 @@ _ROOM, _OPERATORS = 20, 14
 LAYERS, GROWING = 10, 6
 LEGEND = (
     "time, cost: how they grow with n; ✓ the time as the operations do, or the bytes where there"
-    " are no operations; ≠ it does not."
+    " are no operations; ≠ it does not; ~ these samples are too noisy to tell."
 )
 
 
