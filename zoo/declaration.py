@@ -34,8 +34,13 @@ class Input:
     fill: Fill | None = None
     """Values for the input; None for standard normal values."""
 
+    @property
+    def kind(self) -> str:
+        """Its dtype and shape."""
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
     def __str__(self) -> str:
-        return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
+        return f"{self.name}: {self.kind}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from onnxprof.cost.base.call import placed
-from onnxprof.model.graph.parameters import Roles, Use
+from onnxprof.model.graph.parameters import PACKED, Roles, Use
 from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
 
 
@@ -38,7 +38,8 @@ def _many(tensor: Tensor) -> bool:
 
 def _use(layer: Layer) -> Use:
     inputs = placed(layer.inputs, layer.absent_inputs)
-    bits = dict(layer.attributes).get("bits", "4")
+    _, name = PACKED.get(layer.op_type, ((), "bits"))
+    bits = dict(layer.attributes).get(name, "4")
     return Use(
         layer.op_type,
         tuple(tensor.name if tensor else "" for tensor in inputs),

@@ -134,6 +134,9 @@ ENTRIES = (
         "Qwen2ForCausalLM",
         _QWEN_SIZE,
     ),
+    _genai("qwen-0.5b-int4", "Qwen2.5-0.5B, int4", QWEN, _QWEN, _QWEN_SIZE, "float32"),
+    _genai("llama-1b-float16", "TinyLlama-1.1B, float16", LLAMA, _LLAMA, _LLAMA_SIZE, "float16"),
+    _genai("llama-1b-int4", "TinyLlama-1.1B, int4", LLAMA, _LLAMA, _LLAMA_SIZE, "float32"),
     Entry(
         "whisper-tiny-decoder",
         "Whisper tiny, decoder",
@@ -186,9 +189,6 @@ ENTRIES = (
         "Mixtral-8x7B, experts of a layer, int4",
         ("Jiang et al., Mixtral of Experts", 2024),
     ),
-    _genai("qwen-0.5b-int4", "Qwen2.5-0.5B, int4", QWEN, _QWEN, _QWEN_SIZE, "float32"),
-    _genai("llama-1b-float16", "TinyLlama-1.1B, float16", LLAMA, _LLAMA, _LLAMA_SIZE, "float16"),
-    _genai("llama-1b-int4", "TinyLlama-1.1B, int4", LLAMA, _LLAMA, _LLAMA_SIZE, "float32"),
 )
 
 #: Lengths to trace at; all differ, and none is 0 or 1.
@@ -225,6 +225,9 @@ SOURCES: dict[str, Source] = {
         traced=_TRACED,
         apart=True,
     ),
+    "qwen-0.5b-int4": genai_source(QWEN, bits=4),
+    "llama-1b-float16": genai_source(LLAMA, dtype="float16"),
+    "llama-1b-int4": genai_source(LLAMA, bits=4),
     "whisper-tiny-decoder": torch_source(
         "whisper_decoder:tiny",
         ("decoder.embed_tokens.weight", 0.02),
@@ -238,6 +241,7 @@ SOURCES: dict[str, Source] = {
         "mamba:mamba_130m",
         ("lm_head.weight|backbone.embeddings.weight", (2 / 768) ** 0.5),
         (r".*\.A_log", 0.5),
+        (r".*\.dt_proj\.weight", 0.1),
         shifts=((r".*\.A_log", 1.5), (r".*\.dt_proj\.bias", -2.0)),
         outputs=_outputs("mamba-130m"),
     ),
@@ -245,7 +249,4 @@ SOURCES: dict[str, Source] = {
     "mixtral-moe-block-int4": moe_source(
         _EXPERTS["mixtral-moe-block-int4"], quantised=True, apart=True
     ),
-    "qwen-0.5b-int4": genai_source(QWEN, bits=4),
-    "llama-1b-float16": genai_source(LLAMA, dtype="float16"),
-    "llama-1b-int4": genai_source(LLAMA, bits=4),
 }

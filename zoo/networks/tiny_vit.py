@@ -76,12 +76,13 @@ class Attention(nn.Module):
 
     def biases(self) -> Tensor:
         """[heads, tokens, tokens]."""
-        order = torch.arange(self.window)
-        apart = (order[:, None] - order[None, :]).abs()
-        table = self.attention_biases.unflatten(1, (self.window, self.window))
-        pairs = table[:, apart][:, :, :, apart]  # [heads, row, row, column, column]
-        tokens = self.window**2
-        return pairs.transpose(2, 3).reshape(self.heads, tokens, tokens)
+        size = self.window
+        order = torch.arange(size)
+        apart = (order[:, None] - order[None, :]).abs().flatten()
+        table = self.attention_biases.unflatten(1, (size, size))
+        pairs = table.index_select(1, apart).index_select(2, apart)
+        grid = pairs.reshape(self.heads, size, size, size, size).transpose(2, 3)
+        return grid.reshape(self.heads, size * size, size * size)
 
 
 class Block(nn.Module):

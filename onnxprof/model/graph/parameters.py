@@ -52,9 +52,14 @@ _BIASES: Mapping[str, tuple[int, ...]] = {
     "QLinearConv": (8,),
     "QGemm": (6,),
 }
-#: Operators whose packed weights hold several elements a byte, by the attribute that says so.
-_PACKED: Mapping[str, int] = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
-_SPECIAL = frozenset((*_QUANTISERS, *_BIASES, *_PACKED))
+#: Positions of packed weights, which hold several elements a byte, and the attribute that has
+#: an element's bits.
+PACKED: Mapping[str, tuple[tuple[int, ...], str]] = {
+    "MatMulNBits": ((1,), "bits"),
+    "GatherBlockQuantized": ((0,), "bits"),
+    "QMoE": ((2, 5, 8), "expert_weight_bits"),
+}
+_SPECIAL = frozenset((*_QUANTISERS, *_BIASES, *PACKED))
 #: Nodes through which a scale or a bias passes on its way to the operator.
 _PASSING = ("Identity", "Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten")
 
@@ -88,9 +93,10 @@ def parameters(model: ModelProto, nodes: Outline | None = None) -> int:
 
 
 def _use(step: Step) -> Use:
-    if step.op_type not in _PACKED:
+    if step.op_type not in PACKED:
         return Use(step.op_type, step.inputs, step.outputs)
-    bits = next((a.i for a in step.node.attribute if a.name == "bits"), 4)
+    name = PACKED[step.op_type][1]
+    bits = next((a.i for a in step.node.attribute if a.name == name), 4)
     return Use(step.op_type, step.inputs, step.outputs, bits)
 
 
@@ -141,9 +147,10 @@ class Roles:
             held.add(name)
             if position in biases:
                 self._biases.add(name)
-        at = _PACKED.get(use.op_type)
-        if at is not None and at < len(use.inputs):
-            self._packed[use.inputs[at]] = use.bits
+        positions, _ = PACKED.get(use.op_type, ((), ""))
+        for at in positions:
+            if at < len(use.inputs):
+                self._packed[use.inputs[at]] = use.bits
 
     def weight(self, name: str, dtype: str, dims: Sequence[int]) -> int:
         """How many of a tensor's elements count as parameters; dtypes have NumPy's names."""

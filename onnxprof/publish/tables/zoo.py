@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.numbers import scaled
-from onnxprof.zoo.declaration import Entry
+from onnxprof.zoo.declaration import Entry, Input
 
 _HEADINGS = ("NAME", "NETWORK", "INPUT", "PARAMS", "MACS", "FILE")
 #: The number of right-aligned columns, which are the last ones.
@@ -27,8 +28,23 @@ _FAMILIES = {
     "mlperf_vision": "MLPerf: vision and games",
     "language": "Language and speech",
     "mlperf_language": "MLPerf: translation and recommendation",
+    "decoders": "Decoders with states, and their blocks",
+    "towers": "Encoders of texts and images",
+}
+#: What `docs/zoo.md` says under a family's title.
+_REMARKS = {
+    "decoders": (
+        "Keys and values of the tokens before are inputs, and outputs with the new ones. The\n"
+        "default is a step of one token after 127; `--dim sequence_length=128 --dim\n"
+        "past_sequence_length=0` makes it a prompt. Where a mask is `total_sequence_length` long,\n"
+        "give that, too. Networks in the layout of onnxruntime-genai have its operators\n"
+        "(GroupQueryAttention, MatMulNBits, QMoE), the others standard ones alone. `qwen-0.5b`\n"
+        "and `qwen-0.5b-int4` are the same network, as are the two of `llama-1b`.\n"
+    ),
 }
 _WIDTH = 80
+#: The number of a layer in an input's name.
+_LAYER = re.compile(r"\.(\d+)(?=\.|$)")
 
 
 def table(entries: Sequence[Entry]) -> str:
@@ -74,10 +90,15 @@ def markdown(entries: Sequence[Entry]) -> str:
         "inference at the default lengths, which `--dim` changes ([cost.md](cost.md)). Weights\n"
         "are random and the same bytes everywhere; axis 0 of every input and output is a free\n"
         "batch. The licence is that of the definition. `onnxprof zoo check --all` makes and runs\n"
-        "them all.\n"
+        "them all.\n\n"
+        "Weights are float32 unless the name ends in `-float16` or `-int4` (four bits, symmetric,\n"
+        "in blocks of 32 with a scale each). Those of large networks lie in a second file beside\n"
+        "the model, whose name the model knows (external data).\n"
     )
     families = (_markdown_family(title, members) for title, members in _by_family(entries))
-    digests = (f"| `{entry.name}` | `{entry.sha256}` |" for entry in entries)
+    digests = (
+        f"| `{name}` | `{digest}` |" for entry in entries for name, digest in _digests(entry)
+    )
     return (
         head
         + "".join(families)
@@ -88,14 +109,22 @@ def markdown(entries: Sequence[Entry]) -> str:
     )
 
 
-def _markdown_family(title: str, members: Iterable[Entry]) -> str:
+def _digests(entry: Entry) -> Iterator[tuple[str, str]]:
+    """Names and digests of a network's files: the model's is the network's."""
+    yield entry.name, entry.sha256
+    if entry.data_name:
+        yield entry.data_name, entry.data_sha256
+
+
+def _markdown_family(title: str, members: Sequence[Entry]) -> str:
+    remark = _REMARKS.get(members[0].family, "")
     rows = (
         "| network | task | origin | input | parameters (published) | MACs (published) "
         "| file | licence |",
         "| --- | --- | --- | --- | ---: | ---: | ---: | --- |",
         *map(_markdown_row, members),
     )
-    return f"\n## {title}\n\n" + "\n".join(rows) + "\n"
+    return f"\n## {title}\n\n" + (remark and f"{remark}\n") + "\n".join(rows) + "\n"
 
 
 def facts(entry: Entry) -> str:
@@ -107,7 +136,7 @@ def facts(entry: Entry) -> str:
         ("task", entry.task),
         ("origin", f"{entry.paper}, {entry.year}"),
         ("definition", f"{entry.definition} ({entry.licence})"),
-        *(("input", str(item)) for item in entry.inputs),
+        *(("input", text) for text in _grouped(entry.inputs)),
         ("lengths", ", ".join(f"{name} = {size}" for name, size in entry.dims)),
         ("layers", f"{entry.nodes} (opset {entry.opset})"),
         ("parameters", _counted(entry.parameters, published.parameters)),
@@ -116,6 +145,8 @@ def facts(entry: Entry) -> str:
         ("departure", published.departure),
         ("file", f"{entry.bytes:,} bytes"),
         ("SHA-256", entry.sha256),
+        ("of which data", f"{entry.data_bytes:,} bytes" if entry.data_name else ""),
+        ("SHA-256", entry.data_sha256),
     ]
     return "".join(f"{key:<14}{value}\n" for key, value in pairs if value)
 
@@ -181,7 +212,20 @@ def _markdown_row(entry: Entry) -> str:
 def _inputs(entry: Entry) -> str:
     """Inputs, and the default lengths of their axes."""
     lengths = [f"{name} = {size}" for name, size in entry.dims]
-    return ", ".join([*(f"`{item}`" for item in entry.inputs), *lengths])
+    return ", ".join([*(f"`{text}`" for text in _grouped(entry.inputs)), *lengths])
+
+
+def _grouped(inputs: Iterable[Input]) -> list[str]:
+    """Inputs as text; those of a stack of layers, whose names differ by a number, as one."""
+    groups: dict[str, list[str]] = {}
+    for item in inputs:
+        found = _LAYER.search(item.name)
+        pattern = _LAYER.sub(".#", item.name, count=1)
+        groups.setdefault(f"{pattern}: {item.kind}", []).append(found[1] if found else "")
+    return [
+        text.replace("#", f"{numbers[0]}–{numbers[-1]}" if len(numbers) > 1 else numbers[0], 1)
+        for text, numbers in groups.items()
+    ]
 
 
 def _beside(value: int, published: int) -> str:
