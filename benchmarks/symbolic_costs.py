@@ -23,6 +23,7 @@ from onnxprof.model.file import ModelFile, with_defaults
 from onnxprof.model.graph.parameters import parameters
 from onnxprof.model.graph.walk import normalise
 from onnxprof.model.layers import inspect
+from onnxprof.model.sizing import sizing
 from onnxprof.zoo.catalogue import entry, names, skeleton_path
 
 BATCHES = (1, 2, 3, 5, 8, 16)
@@ -54,7 +55,7 @@ def main() -> int:
     failed = 0
     for name in sys.argv[1:] or names():
         model, start = opened(name), time.process_time()
-        found = symbolic_costs(model, {})
+        found = symbolic_costs(model, sizing(model, {}))
         seconds = time.process_time() - start
         points, differ = differences(model, found)
         failed += bool(differ)

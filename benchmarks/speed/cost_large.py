@@ -22,6 +22,7 @@ def main() -> None:
     from onnxprof.model.costs import symbolic_costs
     from onnxprof.model.file import open_model
     from onnxprof.model.layers import inspect
+    from onnxprof.model.sizing import sizing
 
     with tempfile.TemporaryDirectory() as folder:
         model = open_model(str(build(Path(folder))))
@@ -30,7 +31,7 @@ def main() -> None:
     listed = time.process_time()
     whole = total(costs(table))
     counted = time.process_time()
-    found = symbolic_costs(model, {})
+    found = symbolic_costs(model, sizing(model, {}))
     expressed = time.process_time()
     print(
         f"{whole.layers} nodes, {whole.operations.macs:,} MACs: table {listed - start:.2f} s, "

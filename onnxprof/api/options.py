@@ -70,8 +70,6 @@ class Measuring(TypedDict, total=False):
     """An option of the runtime by its own name, repeatable; see docs/backends.md."""
     provider_options: Mapping[str, str]
     """An option of the execution provider, likewise."""
-    phase: str
-    """Of a model with states: prefill:512, decode:512..2048, steps:16; docs/decoders.md."""
 
 
 # end of options

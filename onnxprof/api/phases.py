@@ -21,6 +21,15 @@ def phases(runs: Iterable[Run], *, limit: int | None = 10) -> Phased:
     Takes runs that were measured with `phases`; those of one model on one system make a table, and
     sizes of one kind of phase say how each layer grows. `limit` is how many blocks of layers are
     shown. Raises UsageError where no run has a phase.
+
+    >>> from dataclasses import replace
+    >>> import onnxprof as op
+    >>> from onnxprof.testing import sample_run
+    >>> run = sample_run()
+    >>> asked = ("prefill:64", "decode:64")
+    >>> runs = [replace(run, request=replace(run.request, phase=each)) for each in asked]
+    >>> [str(column.phase) for column in op.phases(runs)[0].columns]
+    ['prefill:64', 'decode:64']
     """
     from onnxprof.api.results.phased import Phased
 

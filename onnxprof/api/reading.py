@@ -152,6 +152,6 @@ def expressed(file: Resolved, dims: Dims) -> Expressed:
     from onnxprof.model.sizing import sizing
 
     opened = open_found(file)
-    found = symbolic_costs(opened, sizing(opened, dict(dims)).at(1))
+    found = symbolic_costs(opened, sizing(opened, dict(dims)))
     note = f"its batch is fixed: {found.obstacle}" if found.obstacle else ""
     return Expressed(opened.name, found, note)

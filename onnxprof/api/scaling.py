@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from onnxprof.compare import scaling as over_sizes
+from onnxprof.compare.axes.families import BATCH, size_in
 from onnxprof.compare.systems import newest
 from onnxprof.errors import UsageError
 
@@ -54,8 +55,8 @@ def nothing_to_scale(runs: Sequence[Run], axis: str) -> UsageError:
     """The error for runs without two sizes of an axis on one system."""
     names = ", ".join(dict.fromkeys(run.request.model_name for run in runs))
     axes = sorted({name for run in runs for name, _ in run.request.dims})
-    if not any(over_sizes.size_of(run, axis) for run in runs):
-        known = ", ".join((over_sizes.BATCH, *axes))
+    if all(size_in(run.request, axis) is None for run in runs):
+        known = ", ".join((BATCH, *axes))
         return UsageError(
             f"no run has an axis {axis!r}", where=names, remedy=f"--over takes one of: {known}"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +12,8 @@ from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.once import once
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.analysis.statistics.lines import Line, fit
+from onnxprof.compare.axes import families as axes
+from onnxprof.compare.axes.families import BATCH, size_in
 from onnxprof.compare.growth.parts import latency_error, parts
 from onnxprof.compare.ratios import Floats, ratios
 from onnxprof.compare.replicates import latency_group
@@ -28,8 +30,6 @@ from onnxprof.compare.verdict import (
 from onnxprof.errors import UsageError
 from onnxprof.records.run import Run
 
-#: The axis that stands for the number of items in a call.
-BATCH = "batch"
 #: The part of the best measured rate from which a network or a layer counts as saturated.
 SATURATED = 0.95
 #: A line that misses a measured time by more than this is said to be none.
@@ -81,7 +81,8 @@ class ScaledRow:
     def gain(self, sizes: Sequence[int]) -> float | None:
         """How many times more items a second the largest size has than the smallest."""
         first, last = self.times_ns[0], self.times_ns[-1]
-        return sizes[-1] * first / (sizes[0] * last) if first > 0 and last > 0 else None
+        is_known = first > 0 and last > 0 and sizes[0] > 0
+        return sizes[-1] * first / (sizes[0] * last) if is_known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +130,11 @@ def scaling(runs: Sequence[Run], axis: str = BATCH, threshold: float = THRESHOLD
 
     Raises UsageError where two runs have one size, or fewer than two sizes are there.
     """
-    return once(_scaling, axis, threshold, *sorted(runs, key=lambda run: size_of(run, axis)))
+    return once(_scaling, axis, threshold, *_ordered(runs, axis))
 
 
 def _scaling(axis: str, threshold: float, *ordered: Run) -> Scaling:
-    sizes = [size_of(run, axis) for run in ordered]
+    sizes = [size_in(run.request, axis) or 0 for run in ordered]
     _refuse(ordered, sizes, axis)
     points = _points(ordered, sizes, threshold)
     latency = np.array([[point.latency_ns for point in points]], np.float64)
@@ -156,31 +157,24 @@ def _scaling(axis: str, threshold: float, *ordered: Run) -> Scaling:
 
 def saturated(runs: Sequence[Run], axis: str = BATCH) -> int:
     """The smallest size with 95 % of the best rate, as `scaling` has it, from latencies alone."""
-    ordered = sorted(runs, key=lambda run: size_of(run, axis))
-    sizes = [size_of(run, axis) for run in ordered]
+    ordered = _ordered(runs, axis)
+    sizes = [size_in(run.request, axis) or 0 for run in ordered]
     latencies = [median_ns(run.timings.latency_ns) if run.timings else 0 for run in ordered]
     return _saturation(sizes, latencies) or sizes[-1]
 
 
-def size_of(run: Run, axis: str) -> int:
-    """A run's size of an axis; 0 where its model has none of that name."""
-    return run.request.batch if axis == BATCH else dict(run.request.dims).get(axis, 0)
+def _ordered(runs: Sequence[Run], axis: str) -> list[Run]:
+    return sorted(runs, key=lambda run: size_in(run.request, axis) or 0)
 
 
 def families(runs: Sequence[Run], axis: str = BATCH) -> list[list[Run]]:
-    """The runs in groups that differ in the size of an axis alone, each with two sizes at least."""
-    groups: dict[tuple[object, ...], list[Run]] = {}
-    for run in runs:
-        if size_of(run, axis):
-            groups.setdefault(_family(run, axis), []).append(run)
-    return [group for group in groups.values() if len({size_of(run, axis) for run in group}) > 1]
+    """The runs in groups over an axis and what follows it, each with two sizes at least."""
+    return axes.families(runs, axis, lambda run: run.request, _family)
 
 
-def _family(run: Run, axis: str) -> tuple[object, ...]:
+def _family(run: Run) -> tuple[object, ...]:
     asked = run.request
-    dims = tuple(sorted(pair for pair in asked.dims if pair[0] != axis))
-    batch = None if axis == BATCH else asked.batch
-    return asked.model_name, asked.model_sha256, system(run), dims, batch, asked.phase
+    return asked.model_name, asked.model_sha256, system(run), asked.phase
 
 
 def _refuse(runs: Sequence[Run], sizes: Sequence[int], axis: str) -> None:
@@ -202,7 +196,7 @@ def _refuse(runs: Sequence[Run], sizes: Sequence[int], axis: str) -> None:
 
 def more_sizes(axis: str) -> str:
     """An option that measures several sizes."""
-    return "--batch 1,2,4,8,16,32" if axis == BATCH else f"--dim {axis}=N, for several N"
+    return "--batch 1,2,4,8,16,32" if axis == BATCH else f"--dim {axis}=N,N"
 
 
 def _points(runs: Sequence[Run], sizes: Sequence[int], threshold: float) -> tuple[Point, ...]:
@@ -215,8 +209,10 @@ def _points(runs: Sequence[Run], sizes: Sequence[int], threshold: float) -> tupl
 
 
 def _judged(before: Point, point: Point, threshold: float) -> Point:
-    ratio, interval = _time_per_item(before, point)
     decided = _decides(before, point)
+    if not before.size:  # no item that could take longer or less time
+        return replace(point, is_judged=decided)
+    ratio, interval = _time_per_item(before, point)
     known = has_latency_interval(*_sides(before, point))
     return Point(
         point.size,
@@ -254,7 +250,7 @@ def _processes(run: Run) -> int:
 
 def _alike(points: Sequence[Point], best: Point, threshold: float) -> Iterator[int]:
     for point in points:
-        if point is not best:
+        if point is not best and point.size:
             ratio, interval = _time_per_item(best, point)
             told = verdict(ratio, interval, threshold) if _decides(best, point) else None
             if told is not Verdict.SLOWER:

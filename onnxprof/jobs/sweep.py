@@ -135,6 +135,7 @@ class InspectedModel:
 
 def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> InspectedModel:
     """Open and inspect a model, which is to be trusted in a process of its own alone."""
+    from onnxprof.checks.running import trouble
     from onnxprof.model.feeds import from_file
     from onnxprof.model.file import batch_axes, model_axes, open_found
     from onnxprof.model.sizing import sizing
@@ -148,7 +149,7 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> In
     given = {**arrays, **asked}
     states, decided = in_phase(model, options.phase, given) if options.phase else (None, {})
     sizes = sizing(model, {**asked, **decided}, arrays)
-    refuse_missing(model, sizes)
+    refuse_missing(model, sizes, partial(trouble, model))
     tables, refused = _tables(model, options.batches, sizes)
     digest = ""
     if options.inputs:

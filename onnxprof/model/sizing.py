@@ -33,9 +33,15 @@ class Sizing:
         whole |= settled(self.open, whole)
         return {name: whole[name] for name in self.order if name in whole}
 
-    def beside(self, more: Mapping[str, int]) -> Sizing:
-        """The same with sizes of further axes."""
-        return replace(self, order=(*self.order, *more), known={**self.known, **more})
+    def beside(self, more: Mapping[str, Size]) -> Sizing:
+        """The same with sizes of further axes, or with others of these."""
+        whole = {**self.asked, **more}
+        return replace(
+            self,
+            order=tuple(dict.fromkeys((*self.order, *more))),
+            known=numbers(whole.items()),
+            open=ties(whole.items()),
+        )
 
     @property
     def asked(self) -> dict[str, Size]:

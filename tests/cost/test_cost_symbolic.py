@@ -13,20 +13,25 @@ from support.networks.written_layers import layer, skeleton
 from onnxprof.cost.base.expression import names_in_python
 from onnxprof.cost.count import costs, total
 from onnxprof.cost.fit import Axis, Plan
-from onnxprof.cost.symbolic import symbolic
+from onnxprof.cost.symbolic import SymbolicCost, symbolic
 from onnxprof.errors import ModelError
 from onnxprof.model.costs import symbolic_costs
 from onnxprof.model.file import ModelFile, open_model, with_defaults
 from onnxprof.model.layers import inspect
+from onnxprof.model.sizing import sizing
 from onnxprof.publish.reasons.symbolic_costs import summary
 from onnxprof.records.layer import LayerTable
 
 BATCHES = (1, 2, 3, 5, 8, 16)
 
 
+def costs_of(opened: ModelFile, **sizes: int) -> SymbolicCost:
+    return symbolic_costs(opened, sizing(opened, sizes))
+
+
 def equal_at(opened: ModelFile, points: list[dict[str, int]]) -> None:
     """Every layer's cost is the same as that of the concrete model, field by field."""
-    found = symbolic_costs(opened, {})
+    found = costs_of(opened)
     for point in points:
         dims = {name: size for name, size in point.items() if name != "batch"}
         concrete = costs(inspect(opened, point.get("batch", 1), dims))
@@ -56,7 +61,7 @@ def test_evaluated_it_equals_the_concrete_model(name):
 
 
 def test_the_sum_is_written_in_the_axes():
-    found = symbolic_costs(skeleton("bert-base"), {})
+    found = costs_of(skeleton("bert-base"))
     macs = found.work().macs
     # a token: 12 layers · (4·768² + 8·768²) and 768·2; a pair of tokens: 12 · 2 · 768
     assert (
@@ -86,7 +91,7 @@ def test_a_network_of_images_has_quotients_of_their_sides(tmp_path):
         for width in (97, 640)
     ]
     equal_at(opened, points)
-    found = symbolic_costs(opened, {})
+    found = costs_of(opened)
     assert "//16" in str(found.work().comparisons)
     assert not found.unknown()
 
@@ -112,7 +117,7 @@ def test_levels_of_a_detector_are_summed(tmp_path):
     equal_at(
         opened, [{"batch": b, "h": h, "w": w} for b in (1, 3) for h in (64, 100) for w in (80,)]
     )
-    assert not symbolic_costs(opened, {}).unknown()
+    assert not costs_of(opened).unknown()
 
 
 def test_a_cache_of_keys_has_an_axis_of_its_own(tmp_path):
@@ -132,11 +137,11 @@ def test_a_cache_of_keys_has_an_axis_of_its_own(tmp_path):
     )
     opened = open_model(str(models.save(made, tmp_path)))
     # looked at around an empty cache and one token it is the same
-    empty = symbolic_costs(opened, {"past": 0, "tokens": 1})
-    assert empty.work() == symbolic_costs(opened, {}).work()
+    empty = costs_of(opened, past=0, tokens=1)
+    assert empty.work() == costs_of(opened).work()
     points = [{"batch": b, "tokens": t, "past": p} for b in (1, 7) for t in (1, 9) for p in (0, 31)]
     equal_at(opened, points)
-    macs = symbolic_costs(opened, {}).work().macs
+    macs = costs_of(opened).work().macs
     assert str(macs) == "32*batch*past*tokens + 32*batch*tokens**2"
 
 
@@ -155,7 +160,7 @@ def test_trip_counts_are_expressions_too(tmp_path):
     )
     opened = open_model(str(models.save(made, tmp_path)))
     equal_at(opened, [{"batch": b, "steps": s} for b in (1, 4) for s in (1, 5, 40)])
-    assert str(symbolic_costs(opened, {}).work().adds) == "3*batch*steps"
+    assert str(costs_of(opened).work().adds) == "3*batch*steps"
 
 
 def test_a_size_that_fits_no_form_is_unknown_and_the_sum_says_so():
@@ -204,7 +209,7 @@ def test_sizes_that_must_be_multiples_are_looked_at_in_steps(tmp_path):
         [weight("w", 3, 3, 2, 2)],
     )
     opened = open_model(str(models.save(made, tmp_path)))
-    found = symbolic_costs(opened, {})
+    found = costs_of(opened)
     side = next(axis for axis in found.axes if axis.name == "side")
     assert side.step % 2 == 0
     equal_at(opened, [{"batch": b, "side": s} for b in (1, 3) for s in (64, 256, 320)])
@@ -240,7 +245,7 @@ def test_a_detector_with_sides_of_whole_steps_has_expressions(tmp_path):
         [weight("w", 3, 3, 32, 32)],
     )
     opened = open_model(str(models.save(made, tmp_path)))
-    found = symbolic_costs(opened, {})
+    found = costs_of(opened)
     assert {axis.step for axis in found.axes} == {1, 32}
     equal_at(opened, [{"batch": b, "height": 64, "width": 320} for b in (1, 5)])
 
@@ -262,7 +267,7 @@ def test_what_is_printed_is_python_whatever_the_file_calls_its_axes(tmp_path):
         [value("y", None)],
         [weight("w", 16, 16)],
     )
-    found = symbolic_costs(open_model(str(models.save(made, tmp_path))), {})
+    found = costs_of(open_model(str(models.save(made, tmp_path))))
     names = [axis.name for axis in found.axes]
     sizes = dict(zip(names, (2, 3, 5), strict=True))
     assert eval(str(found.work().macs), {}, sizes) == 2 * 3 * 5 * 256

@@ -109,6 +109,24 @@ def _shapes(model: ModelProto) -> dict[str, list[int | str]]:
     return shapes
 
 
+def rename(model: ModelProto, names: Mapping[str, int | str]) -> None:
+    """Replace names of input axes by sizes, also those in computed axes.
+
+    Every axis has a size or a name, see `name_anonymous`. What cannot be spelled loses its name.
+    """
+    computed = _computed(_shapes(model))
+    for _, _, dim in _axes(model):
+        text = dim.dim_param
+        if dim.HasField("dim_value") or not (text in names or text in computed):
+            continue
+        size = names[text] if text in names else sizes.replaced(text, names)
+        dim.Clear()
+        if isinstance(size, int):
+            dim.dim_value = max(size, 0)
+        elif size is not None:
+            dim.dim_param = size
+
+
 def find(model: ModelProto, whole: ModelProto) -> BatchAxes:
     """The batch axes of a model whose anonymous axes are named; `whole` has its nodes, too."""
     shapes = _shapes(model)

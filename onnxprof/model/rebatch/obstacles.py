@@ -11,6 +11,7 @@ from onnxprof.model.graph.outline import Outline, Step
 from onnxprof.model.graph.walk import captured, subgraphs
 from onnxprof.model.rebatch.mixing import Mixing
 from onnxprof.model.rebatch.trace import ABOUT, count, marks, scopes
+from onnxprof.model.shapes.idle import idle
 from onnxprof.model.shapes.rules.scope import Scope
 
 
@@ -46,7 +47,10 @@ class Obstacles:
         pairs = scopes(self._graph, self._base), scopes(self._graph, self._marked)
         seen: set[object] = set()
         cases: list[_Case] = []
+        unused = idle(self._graph, self._marked)
         for step, base, marked in zip(self._graph.walk(), *pairs, strict=True):
+            if id(step) in unused:
+                continue
             wanted = not needed.isdisjoint(step.outputs)
             if step.form is not None:
                 before, after = base.finder(), marked.finder()

@@ -14,6 +14,7 @@ from onnx import GraphProto, TensorProto, TypeProto
 
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
 from onnxprof.model.graph.outline import Outline
+from onnxprof.model.shapes.idle import BRANCHES, branch
 from onnxprof.model.shapes.rules.call import Call, Types, join
 from onnxprof.model.shapes.rules.scope import Scope, element_type, shape_of, tensor_type
 from onnxprof.records.layer import Dim, Shape
@@ -71,10 +72,10 @@ def _named_body(bodies: Bodies) -> GraphProto | None:
 
 
 def _if(bodies: Bodies) -> Types:
-    yields = [bodies.outputs(name, ()) for name in ("then_branch", "else_branch")]
-    chosen = bodies.call.value(0)
-    if chosen is not None and chosen.size == 1 and chosen.dtype != object:
-        return list(yields[0 if chosen.flat[0] else 1])
+    yields = [bodies.outputs(name, ()) for name in BRANCHES]
+    runs = branch(bodies.call.value(0))
+    if runs is not None:
+        return list(yields[runs])
     return [_either(a, b) for a, b in zip(*yields, strict=False)]
 
 

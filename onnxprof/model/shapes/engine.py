@@ -10,6 +10,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TypeProto
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
 from onnxprof.model.graph.outline import Outline, Step, assign_forms, outline
 from onnxprof.model.shapes import control, folding
+from onnxprof.model.shapes.idle import branch
 from onnxprof.model.shapes.memo import Key, Memo, Outputs
 from onnxprof.model.shapes.misfits import misfit
 from onnxprof.model.shapes.rules import bodies, contrib, onnx_rules, standard
@@ -147,6 +148,8 @@ class Engine:
         self._refusals = before
         if step.op_type != "If":
             refused = refused[-1:]
+        elif (runs := branch(call.value(0))) is not None:
+            refused = refused[runs : runs + 1]
         # only doubts where one branch accepts its operands: it may be the one that runs
         known = before if all(refused) else self._doubts
         known.extend(refusal for refusals in refused for refusal in refusals)

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprof.analysis.statistics.lines import Line
-from onnxprof.compare.scaling import BATCH, SATURATED, Point, ScaledRow, Scaling
+from onnxprof.compare.axes.families import BATCH
+from onnxprof.compare.scaling import SATURATED, Point, ScaledRow, Scaling
 from onnxprof.compare.table import RowKind
 from onnxprof.compare.verdict import THRESHOLD
 from onnxprof.publish.comparing.alignment import layer_names, operators_text
@@ -24,6 +25,8 @@ _HEADS = ("latency", "spread", "gain", "95 %")
 _BOX = box.SIMPLE_HEAD
 #: Columns that names of layers, and their operators, get in 80.
 _ROOM, _OPERATORS = 24, 16
+#: Characters of an axis's name in a heading; a longer one stands in the title alone.
+_LONGEST = 12
 
 
 def tables(
@@ -74,7 +77,7 @@ def _line_of(cells: Sequence[str]) -> str:
 def _title(scaling: Scaling) -> str:
     run = scaling.points[0].run
     asked = run.request
-    sizes = [f"{name}={size}" for name, size in asked.dims if name != scaling.axis]
+    sizes = [_held(scaling, name) for name, _ in asked.dims if name != scaling.axis]
     if scaling.axis != BATCH:
         sizes.insert(0, f"batch {asked.batch}")
     facts = (run.device.name or asked.device_id, sentences.threads(asked.threads), *sizes)
@@ -82,6 +85,13 @@ def _title(scaling: Scaling) -> str:
         f"{scaling.model} on {scaling.system}, {', '.join(facts)}:"
         f" {len(scaling.points)} sizes of {scaling.axis}"
     )
+
+
+def _held(scaling: Scaling, name: str) -> str:
+    """`sequence=1`; `total=1…129` for an axis that follows the one that is set out."""
+    sizes = [dict(point.run.request.dims).get(name) for point in scaling.points]
+    first, last = sizes[0], sizes[-1]
+    return f"{name}={first}" if first == last else f"{name}={first}…{last}"
 
 
 def _sizes(scaling: Scaling) -> Table:
@@ -97,7 +107,9 @@ def _sizes(scaling: Scaling) -> Table:
 
 
 def _rate_head(scaling: Scaling) -> str:
-    return "samples/s" if scaling.axis == BATCH else f"{scaling.axis}/s"
+    if scaling.axis == BATCH:
+        return "samples/s"
+    return f"{scaling.axis}/s" if len(scaling.axis) <= _LONGEST else "size/s"
 
 
 def _figures(point: Point) -> tuple[str, ...]:
@@ -124,7 +136,7 @@ def sentences_of(scaling: Scaling, limit_ns: int | None = None) -> Iterator[str]
     yield _saturation_text(scaling)
     if limit_ns is not None:
         yield _within_text(scaling, limit_ns)
-    unjudged = [point for point in scaling.points if not point.is_judged]
+    unjudged = [p for p in scaling.points if not p.is_judged and p.gain is not None]
     if any(point.gain_interval is None for point in unjudged):
         yield (
             "Gains of a size with fewer than six samples have no interval and are not judged:"
@@ -211,7 +223,8 @@ def _listed(sizes: Sequence[int]) -> str:
 
 def _layer_heads(scaling: Scaling) -> tuple[str, ...]:
     unit, _ = _unit(scaling)
-    item = f"{unit} an item" if scaling.axis == BATCH else f"{unit}/{scaling.axis}"
+    item = f"{unit}/{scaling.axis}" if len(scaling.axis) <= _LONGEST else f"{unit} for each"
+    item = f"{unit} an item" if scaling.axis == BATCH else item
     first, last = scaling.sizes[0], scaling.sizes[-1]
     return "layers", "operators", f"fixed {unit}", item, f"{first}→{last}", "from"
 

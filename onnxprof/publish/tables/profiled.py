@@ -26,12 +26,22 @@ def one(
 
 
 def by_size(runs: Sequence[Run]) -> Iterator[RenderableType]:
-    """Where a model was measured at several batches, which of them is worth it."""
+    """Where a model was measured at several sizes of an axis, which of them is worth it.
+
+    Axes that follow another one, as a total its parts, are left to that.
+    """
+    from onnxprof.compare.axes.families import leading
     from onnxprof.compare.scaling import families, scaling
     from onnxprof.publish.comparing.scaling import in_short
 
-    for group in families(runs) if len(runs) > 1 else ():
-        yield from in_short(scaling(group))
+    by_model: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        asked = run.request
+        by_model.setdefault((asked.model_name, asked.model_sha256), []).append(run)
+    for mine in by_model.values():
+        for axis in leading([run.request for run in mine]):
+            for group in families(mine, axis):
+                yield from in_short(scaling(group, axis))
 
 
 def whole(

@@ -237,6 +237,28 @@ def divide(a: Dim, b: Dim) -> Dim:
     return _spell(out)
 
 
+def terms(size: Dim) -> dict[tuple[str, ...], int] | None:
+    """Coefficients by the sorted names of each product; None where the size is no such sum."""
+    total = _sum_of(size)
+    return None if total is None else dict(total)
+
+
+def of_terms(total: Mapping[tuple[str, ...], int]) -> Dim:
+    """The size that `terms` reads."""
+    return _spell(dict(total))
+
+
+def replaced(size: Dim, values: Mapping[str, int | str]) -> Dim:
+    """A sum of products with names replaced; None where that cannot be spelled."""
+    total = _sum_of(size)
+    if total is None:
+        return None
+    made: Dim = 0
+    for product, count in total.items():
+        made = add(made, multiply(count, *(values.get(name, name) for name in product)))
+    return made
+
+
 def floor_divide(a: Dim, b: Dim) -> Dim:
     """The quotient rounded down; as text where it is not exact."""
     if isinstance(a, int) and isinstance(b, int):

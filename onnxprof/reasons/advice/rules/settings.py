@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from onnxprof.analysis.grades import has_interval
 from onnxprof.analysis.reconcile import reconcile
-from onnxprof.compare.scaling import BATCH, Point, families, saturated, scaling
+from onnxprof.compare.axes.families import BATCH
+from onnxprof.compare.scaling import Point, families, saturated, scaling
 from onnxprof.compare.systems import newest
 from onnxprof.compare.verdict import Verdict
 from onnxprof.reasons.advice.base.case import Case

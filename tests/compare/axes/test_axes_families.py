@@ -1,0 +1,98 @@
+"""Runs in groups over an axis: what is held still, and what follows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from onnxprof.compare.axes.families import BATCH, families, followers, leading, size_in
+from onnxprof.compare.scaling import scaling
+from onnxprof.publish.comparing.scaling import markdown, sentences_of
+from onnxprof.records.run import Request, Run
+from onnxprof.testing import sample_run
+
+
+def asked(batch: int = 1, **dims: int) -> Request:
+    return replace(sample_run().request, batch=batch, dims=tuple(dims.items()))
+
+
+def decoder() -> list[Request]:
+    return [
+        asked(batch, past=past, new=new, total=past + new)
+        for batch, past, new in product((1, 2), (0, 64, 128), (1, 16))
+    ]
+
+
+def groups(requests: list[Request], axis: str) -> list[list[int | None]]:
+    found = families(requests, axis, lambda each: each, lambda _: 0)
+    return [[size_in(each, axis) for each in group] for group in found]
+
+
+def test_a_total_follows_its_parts() -> None:
+    requests = decoder()
+    assert groups(requests, "past") == [[0, 64, 128]] * 4
+    assert groups(requests, "new") == [[1, 16]] * 6
+    assert groups(requests, BATCH) == [[1, 2]] * 6
+    assert leading(requests) == [BATCH, "past", "new"]
+
+
+def test_the_order_of_the_axes_does_not_matter_to_what_leads() -> None:
+    requests = [
+        asked(total=past + new, past=past, new=new) for past, new in product((0, 64), (1, 16))
+    ]
+    assert set(leading(requests)) == {"past", "new"}
+
+
+def test_a_product_of_two_axes_is_held_still_in_one() -> None:
+    requests = [asked(height=h, width=w) for h, w in product((32, 64), (32, 48, 64))]
+    assert groups(requests, "height") == [[32, 64]] * 3
+    assert groups(requests, "width") == [[32, 48, 64]] * 2
+    assert leading(requests) == ["height", "width"]
+
+
+def test_two_sides_of_a_square_go_together() -> None:
+    requests = [asked(height=size, width=size) for size in (32, 64, 96)]
+    assert groups(requests, "height") == [[32, 64, 96]]
+    assert leading(requests) == ["height"]
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [(16, 0), (1, 128)],  # prefill and decode: the cache does not grow with the new tokens
+        [(1, 0), (16, 128)],  # by no whole step
+        [(1, 1), (2, 2), (3, 4)],  # by no line
+    ],
+)
+def test_what_differs_without_a_rule_follows_nothing(pairs: list[tuple[int, int]]) -> None:
+    points = [{BATCH: 1, "new": new, "past": past} for new, past in pairs]
+    assert followers(points, "new") == frozenset()
+
+
+def test_an_axis_that_follows_the_batch() -> None:
+    requests = [asked(batch, beams=4 * batch) for batch in (1, 2, 8)]
+    assert groups(requests, BATCH) == [[1, 2, 8]]
+    assert leading(requests) == [BATCH]
+
+
+def test_a_size_of_nothing_is_a_size() -> None:
+    assert groups([asked(past=0), asked(past=8), asked()], "past") == [[0, 8]]
+
+
+def sized(past: int, scale: float) -> Run:
+    run = sample_run(scale=scale)
+    dims = (("past", past), ("total", past + 1))
+    return replace(run, request=replace(run.request, dims=dims))
+
+
+def test_a_fit_over_an_axis_begins_at_nothing() -> None:
+    made = scaling([sized(0, 1), sized(64, 2), sized(128, 3)], "past")
+    assert made.sizes == (0, 64, 128)
+    assert made.points[1].gain is None
+    assert made.points[2].gain is not None
+    assert made.line.item_ns > 0
+    text = markdown(made)
+    assert "total=1…129: 3 sizes of past" in text
+    assert "for each of past" in " ".join(sentences_of(made))
