@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -24,6 +25,8 @@ UNITS = {
     PhaseKind.DECODE: "tokens in the cache",
     PhaseKind.STEPS: "steps",
 }
+#: From so many nanoseconds on the unit is the millisecond.
+_LONG_NS = 10_000_000
 #: Significant digits of the shortest latency.
 _DIGITS = 4
 
@@ -39,10 +42,9 @@ class Scale:
     @classmethod
     def of(cls, latencies_ns: Sequence[int]) -> Scale:
         """A scale in which the shortest of the latencies has four digits."""
-        least = min(latencies_ns)
-        name, ns = ("µs", 1_000) if max(latencies_ns) < 10_000_000 else ("ms", 1_000_000)
-        whole = len(str(least // ns)) if least >= ns else 0
-        return cls(name, ns, max(0, _DIGITS - max(whole, 1)))
+        least = max(1, min(latencies_ns))
+        name, ns = ("µs", 1_000) if least < _LONG_NS else ("ms", 1_000_000)
+        return cls(name, ns, max(0, _DIGITS - 1 - math.floor(math.log10(least / ns))))
 
     def rounded(self, ns: int) -> Decimal:
         """A time in this unit, as it is printed."""
@@ -141,14 +143,14 @@ def growing(growth: Growth, limit: int | None) -> list[GrowthRow]:
 
 def growth_title(growth: Growth) -> str:
     """What the table of one kind's growth is about."""
-    return f"Growth of {growth.kind.value} with n, the {UNITS[growth.kind]}"
+    unit = Scale.of(growth.latencies_ns).name
+    return f"Growth of {growth.kind.value} with n, the {UNITS[growth.kind]}, in {unit}"
 
 
 def growth_heads(growth: Growth, places: Sequence[int]) -> tuple[str, ...]:
     """Heads of the table of one kind's growth."""
-    unit = Scale.of(growth.latencies_ns).name
-    sizes = [f"{growth.sizes[i]:,}" for i in places]
-    return "layers", "operators", *(f"{size} {unit}" for size in sizes), "time", "cost", ""
+    sizes = (f"{growth.sizes[i]:,}" for i in places)
+    return "layers", "operators", *sizes, "time", "cost", ""
 
 
 def growth_cells(

@@ -22,7 +22,7 @@ from onnxprof.records.sequences.phase import PhaseKind
 
 _BOX = box.SIMPLE_HEAD
 #: Columns that names of layers, and their operators, get in 80.
-_ROOM, _OPERATORS = 20, 14
+_ROOM, _OPERATORS = 20, 12
 #: Blocks of layers, and blocks that grow most, that are shown.
 LAYERS, GROWING = 10, 6
 LEGEND = (
@@ -99,7 +99,8 @@ def figures(column: Column) -> tuple[str, ...]:
 def _layers(each: Phases, limit: int | None) -> Table:
     places = cells.shown(each)
     grid = Table(box=_BOX, padding=(0, 1, 0, 0), pad_edge=False)
-    heads = ("layers", "operators", *(str(each.columns[i].phase) for i in places))
+    phases = (each.columns[i].phase for i in places)
+    heads = ("layers", "operators", *(f"{p.kind.value}\n{p.size:,}" for p in phases))
     _columns(grid, heads)
     ended = False
     for row in cells.layer_cells(each, places, limit, _ROOM, _OPERATORS):
@@ -113,7 +114,7 @@ def _layers(each: Phases, limit: int | None) -> Table:
 def _columns(grid: Table, heads: Sequence[str]) -> None:
     for place, head in enumerate(heads):
         side: Any = "left" if place < 2 else "right"
-        grid.add_column(printable(head), justify=side, no_wrap=True)
+        grid.add_column(head, justify=side, no_wrap=True)
 
 
 def _grown(growth: Growth) -> Iterator[RenderableType]:
