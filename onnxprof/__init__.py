@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from onnxprof.api.loading import load as load
     from onnxprof.api.measuring import profile as profile
     from onnxprof.api.options import Measuring as Measuring
-    from onnxprof.api.phases import phases as phases
     from onnxprof.api.publishing import doctor as doctor
     from onnxprof.api.publishing import site as site
     from onnxprof.api.reporting import report as report
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from onnxprof.api.results.runs import Failure as Failure
     from onnxprof.api.results.runs import Runs as Runs
     from onnxprof.api.results.scalings import Scalings as Scalings
+    from onnxprof.api.scaling import phases as phases
     from onnxprof.api.scaling import scaling as scaling
     from onnxprof.jobs.exporting.export import Exported as Exported
     from onnxprof.publish.site.build import Built as Built
@@ -94,7 +94,7 @@ _PLACES = {
     "export": "onnxprof.api.exporting",
     "inspect": "onnxprof.api.inspecting",
     "load": "onnxprof.api.loading",
-    "phases": "onnxprof.api.phases",
+    "phases": "onnxprof.api.scaling",
     "profile": "onnxprof.api.measuring",
     "report": "onnxprof.api.reporting",
     "scaling": "onnxprof.api.scaling",

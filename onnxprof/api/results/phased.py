@@ -53,9 +53,9 @@ class Phased(Shown, Sequence[Phases]):
 
     def document(self) -> dict[str, Any]:
         """All blocks, as `onnxprof phases --json`."""
-        from onnxprof.publish.json.phases import side_by_side
+        from onnxprof.publish.json.comparing import phases_side_by_side
 
-        return side_by_side(self.records)
+        return phases_side_by_side(self.records)
 
     def to_markdown(self) -> str:
         """As `onnxprof phases --format md`."""

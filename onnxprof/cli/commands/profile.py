@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from onnxprof.sweeps.events import Event, JobName
     from onnxprof.sweeps.tasks import Task
 
+_Phases = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KIND:SIZES",
+        help="Of a model with states, repeatable: prefill:512, decode:512..2048, steps:16.",
+    ),
+]
+
 
 @takes(
     *("context", "models", "backend", "device", "provider", "batch", "threads", "budget"),
@@ -58,13 +66,7 @@ def profile(
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables.")] = False,
     save_optimized: SaveOptimized = None,
-    phase: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KIND:SIZES",
-            help="Of a model with states, repeatable: prefill:512, decode:512..2048, steps:16.",
-        ),
-    ] = None,
+    phase: _Phases = None,
 ) -> int:
     """Time every layer of each model at each batch size, on a runtime, or several in turn."""
     from rich.console import Console

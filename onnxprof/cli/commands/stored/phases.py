@@ -59,7 +59,7 @@ def phases(
     Takes runs that were measured with `profile --phase`; several models and systems come one after
     the other.
     """
-    from onnxprof.api.phases import phases as side_by_side
+    from onnxprof.api.scaling import phases as side_by_side
     from onnxprof.cli.options import parse_filters
     from onnxprof.cli.sources import newest_runs
     from onnxprof.publish.json import documents
