@@ -14,7 +14,7 @@ from onnxprof.analysis.reconcile import reconcile
 from onnxprof.analysis.statistics.lines import Line, fit
 from onnxprof.compare.axes import families as axes
 from onnxprof.compare.axes.families import BATCH, size_in
-from onnxprof.compare.parts import latency_error, parts
+from onnxprof.compare.blocks import latency_error, parts
 from onnxprof.compare.ratios import Floats, ratios
 from onnxprof.compare.replicates import latency_group
 from onnxprof.compare.systems import labels, system

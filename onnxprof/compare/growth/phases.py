@@ -6,8 +6,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from onnxprof.analysis.reconcile import reconcile
+from onnxprof.compare.blocks import Part, latency_error, parts
 from onnxprof.compare.growth.orders import Fit, Order, exact, fitted, may_follow
-from onnxprof.compare.parts import Part, latency_error, parts
 from onnxprof.compare.systems import system
 from onnxprof.compare.table import RowKind
 from onnxprof.cost.count import costs

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from onnxprof.compare.blocks import Part
 from onnxprof.compare.growth.orders import Order
 from onnxprof.compare.growth.phases import Column, Growth, GrowthRow, Phases
-from onnxprof.compare.parts import Part
 from onnxprof.compare.table import RowKind
 from onnxprof.publish.comparing.alignment import layer_names, operators_text
 from onnxprof.publish.text import numbers
