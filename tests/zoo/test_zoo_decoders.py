@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto
 
 from onnxprof import zoo
 from onnxprof.zoo.catalogue import skeleton_path
-from onnxprof.zoo.declaration import Input, size_of
-from onnxprof.zoo.making import skeleton
+from onnxprof.zoo.declaration import size_of
 from onnxprof.zoo.making.recipe import read
 from onnxprof.zoo.making.tables import NIBBLE_MEAN, NIBBLE_STD, Nibbles, Waves
 from onnxprof.zoo.sources.counts import count
@@ -209,102 +207,6 @@ def test_recipes_round_trip(recipe: Nibbles | Waves) -> None:
 def test_recipe_of_another_kind_is_named() -> None:
     with pytest.raises(ValueError, match="'cubes' is not known"):
         read('{"kind": "cubes"}')
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A decoder of two layers with four bits, external data and all, as a file."""
-    return _materialised(_small(), tmp_path_factory.mktemp("small"))
-
-
-SMALL = Sizes(2, 64, 96, 4, 2, 100, 300, 1e4, 1e-5, biased=True, tied=True)
-
-
-def _small() -> ModelProto:
-    from onnxprof.zoo.making import rules
-    from onnxprof.zoo.sources.genai import decoder
-
-    item = zoo.entry("qwen-0.5b-int4")
-    cache = tuple(
-        Input(f"past_key_values.{layer}.{part}", ("batch", 2, "past_sequence_length", 16))
-        for layer in range(2)
-        for part in ("key", "value")
-    )
-    from dataclasses import replace
-
-    model = decoder(
-        SMALL, replace(item, inputs=(*item.inputs[:2], *cache)), "float32", quantised=True
-    )
-    rules.assign(model, "small", lambda _: 1.0)
-    model.metadata_props.add(key=skeleton.DATA_KEY, value="weights.data")
-    return model
-
-
-def _materialised(model: ModelProto, folder: Path) -> Path:
-    from onnxprof.zoo.making.stream import stream
-
-    source, target = folder / "skeleton.onnx", folder / "model.onnx"
-    source.write_bytes(model.SerializeToString(deterministic=True))
-    for path, pieces in (
-        (target, skeleton.read(source)),
-        (folder / "weights.data", skeleton.read_data(source)),
-    ):
-        with path.open("wb") as file:
-            stream(pieces, file.write)
-    return target
-
-
-def test_external_data_lies_where_the_model_says(small: Path) -> None:
-    model = onnx.load(small)
-    recipes = {t.name: t for t in _small().graph.initializer}
-    for tensor in model.graph.initializer:
-        recipe = next((e.value for e in recipes[tensor.name].metadata_props), "")
-        if recipe:
-            held = numpy_helper.to_array(tensor)
-            expected = read(recipe).values(held.dtype.str.lstrip("|"), 0, held.size)
-            assert np.array_equal(held.ravel(), expected), tensor.name
-    outside = onnx.load(small, load_external_data=False).graph.initializer
-    offsets = [
-        int(entry.value)
-        for tensor in outside
-        for entry in tensor.external_data
-        if entry.key == "offset"
-    ]
-    assert len(offsets) == len(set(offsets)) > 10
-    assert all(offset % skeleton.ALIGNMENT == 0 for offset in offsets)
-    assert all(t.data_location == TensorProto.EXTERNAL for t in outside if t.external_data)
-
-
-def _session(path: Path) -> Any:
-    ort = pytest.importorskip("onnxruntime")
-    return ort.InferenceSession(path, providers=["CPUExecutionProvider"])
-
-
-def _feeds(ids: np.ndarray, past: list[np.ndarray]) -> dict[str, np.ndarray]:
-    total = ids.shape[1] + past[0].shape[2]
-    names = [f"past_key_values.{at // 2}.{('key', 'value')[at % 2]}" for at in range(len(past))]
-    return {
-        "input_ids": ids,
-        "attention_mask": np.ones((ids.shape[0], total), np.int64),
-        **dict(zip(names, past, strict=True)),
-    }
-
-
-def test_a_prompt_and_its_tokens_one_by_one_give_the_same(small: Path) -> None:
-    """Positions, masks and caches fit together, from an empty past on."""
-    session = _session(small)
-    ids = np.random.default_rng(0).integers(0, SMALL.vocabulary, (2, 7))
-    empty = [np.zeros((2, SMALL.groups, 0, SMALL.head), np.float32)] * 4
-    whole, *states = session.run(None, _feeds(ids, empty))
-    past, steps = empty, []
-    for at in range(ids.shape[1]):
-        logits, *past = session.run(None, _feeds(ids[:, at : at + 1], past))
-        steps.append(logits)
-    # Products of integers of eight bits round each row by its own scale.
-    np.testing.assert_allclose(np.concatenate(steps, axis=1), whole, atol=0.1)
-    assert [state.shape for state in past] == [state.shape for state in states]
-    assert past[0].shape == (2, SMALL.groups, 7, SMALL.head)
-    assert np.abs(whole).max() > 1
 
 
 def test_tables_turn_as_transformers_turns() -> None:

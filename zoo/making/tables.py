@@ -101,9 +101,12 @@ class Waves:
         cos, sin = (part[blocks] for part in wide)
         fine = _turns(self.base, self.columns, 1, _STEP)
         small_cos, small_sin = (part[positions % _STEP] for part in fine)
-        if self.kind == "cosines":
-            return cos * small_cos - sin * small_sin
-        return sin * small_cos + cos * small_sin
+        turned: NDArray[Any] = (
+            cos * small_cos - sin * small_sin
+            if self.kind == "cosines"
+            else sin * small_cos + cos * small_sin
+        )
+        return turned
 
 
 @lru_cache(maxsize=8)

@@ -30,6 +30,9 @@ _MICROSOFT = "com.microsoft"
 _DTYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}
 _TEXT = ("batch", "sequence_length")
 
+#: Axes of a tensor.
+Axes = list[str | int | None]
+
 
 def decoder(sizes: Sizes, entry: Entry, dtype: str, *, quantised: bool) -> ModelProto:
     """A decoder with the entry's inputs; quantised to four bits or with weights of `dtype`."""
@@ -109,7 +112,7 @@ class _Decoder:
         self.nodes.append(
             helper.make_node(operator, inputs, outputs, name, domain=domain, **attributes)
         )
-        axes = [*_TEXT, shape] if isinstance(shape, int) else list(shape)
+        axes: Axes = [*_TEXT, shape] if isinstance(shape, int) else list(shape)
         if made not in {value.name for value in self.outputs}:
             self.values.append(helper.make_tensor_value_info(made, dtype or self.dtype, axes))
         return made
@@ -254,7 +257,7 @@ class _Decoder:
             epsilon=self.sizes.epsilon,
         )
         if total:
-            axes = [*_TEXT, self.sizes.width]
+            axes: Axes = [*_TEXT, self.sizes.width]
             self.values.append(helper.make_tensor_value_info(total, self.dtype, axes))
         return y, total
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onnxprof.zoo.declaration import Entry, Source
 
@@ -46,7 +46,7 @@ def _build(sizes: Experts, quantised: bool, entry: Entry) -> ModelProto:
     from onnx import TensorProto, helper
 
     width, real = sizes.width, TensorProto.FLOAT
-    whole = [*_TEXT, width]
+    whole: list[str | int | None] = [*_TEXT, width]
     weights, mixture = (_packed if quantised else _plain)(sizes)
     graph = helper.make_graph(
         [
@@ -126,7 +126,7 @@ def _packed(sizes: Experts) -> tuple[list[TensorProto], NodeProto]:
     )
 
 
-def _mixture(operator: str, weights: list[str], sizes: Experts, **attributes: int) -> NodeProto:
+def _mixture(operator: str, weights: list[str], sizes: Experts, **attributes: Any) -> NodeProto:
     from onnx import helper
 
     return helper.make_node(
