@@ -21,7 +21,7 @@ def align(
     runs: Iterable[Run],
     *,
     baseline: int | str = 1,
-    over: Literal["batch"] | None = None,
+    over: str | None = None,
     threshold: float = THRESHOLD,
     force: bool = False,
     sort: Literal["graph", "time", "ratio", "gap"] = "graph",
@@ -31,7 +31,8 @@ def align(
     """Put runs of one model on several systems side by side, a block of layers a row.
 
     Layers that any run executes as one step share a row. `baseline` is the column that ratios are
-    over, by its number or name; `over="batch"` sets systems against one another batch by batch;
+    over, by its number or name; `over="batch"`, or another axis, sets systems against one another
+    size by size;
     `force` allows other inputs, and models that differ. `sort`, `limit` and `min_share` choose the
     blocks that are shown. Raises UsageError for runs that are no two measurements of one thing.
 
@@ -45,26 +46,24 @@ def align(
     from onnxprof.publish.comparing.alignment import Choice, Sort
 
     every = list(runs)
-    refuse_unlike(every, batches=over is not None, force=force)
+    refuse_unlike(every, over=over or "", force=force)
     if over is not None and len(set(map(system, every))) == 1:
-        raise UsageError("the runs are of one system", remedy="op.scaling(runs) sets its sizes out")
+        raise UsageError("the runs are of one system", remedy="op.scaling takes them")
     try:
         choice = Choice(Sort(sort), limit, min_share)
     except ValueError:
         raise UsageError(f"sort cannot be {sort!r}", remedy=f"Give {', '.join(Sort)}") from None
     text = "" if baseline == 1 else str(baseline)
-    return Alignment(aligned(every, over is not None, text, threshold), choice)
+    return Alignment(aligned(every, over or "", text, threshold), choice)
 
 
-def aligned(
-    runs: Sequence[Run], is_over_batches: bool, baseline: str, threshold: float
-) -> Aligned | Batches:
+def aligned(runs: Sequence[Run], over: str, baseline: str, threshold: float) -> Aligned | Batches:
     """Runs of which `refuse_unlike` says nothing, with the column that `baseline` means."""
-    if not is_over_batches:
+    if not over:
         number = column(baseline, labels(runs))
         return align_runs(runs, baseline=number, threshold=threshold)
     number = column(baseline, system_labels(runs))
-    return over_batches(runs, baseline=number, threshold=threshold)
+    return over_batches(runs, baseline=number, threshold=threshold, axis=over)
 
 
 def column(baseline: str, names: Sequence[str]) -> int:

@@ -20,6 +20,12 @@ Model = Annotated[list[str] | None, typer.Option("--model", metavar="NAME", help
 Device = Annotated[list[str] | None, typer.Option("--device", metavar="NAME", help=_PATTERN)]
 Backend = Annotated[list[str] | None, typer.Option("--backend", metavar="NAME", help=_PATTERN)]
 Batch = Annotated[str, typer.Option("--batch", metavar="N,N", help="Batch sizes, such as 1,8.")]
+Dim = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dim", metavar="NAME=SIZE", help="Only runs at these sizes of an axis: past=0,128."
+    ),
+]
 Tag = Annotated[
     list[str] | None,
     typer.Option("--tag", metavar="TAG", help="Runs with this tag, also with * and ?; repeatable."),

@@ -33,6 +33,7 @@ def parse_filters(
     backends: Sequence[str] | None,
     batch: str,
     tags: Sequence[str] | None = None,
+    dims: Sequence[str] | None = None,
 ) -> Filters:
     """Filters of stored runs; a text may list several backends. Raises UsageError."""
     from onnxprof.store.folder import Filters
@@ -40,8 +41,26 @@ def parse_filters(
     names = [name for text in backends or () for name in parse_names(text, "--backend")]
     batches = parse_batches(batch) if batch else ()
     return Filters(
-        tuple(models or ()), tuple(devices or ()), tuple(names), batches, tuple(tags or ())
+        tuple(models or ()),
+        tuple(devices or ()),
+        tuple(names),
+        batches,
+        tuple(tags or ()),
+        _sizes(dims or ()),
     )
+
+
+def _sizes(items: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """`past=0,128` items as sizes by axis. Raises UsageError, also for a tie."""
+    from onnxprof.model.dims.grammar import alternatives, parse
+
+    found = []
+    for name, size in parse(items).items():
+        sizes = [each for each in alternatives(size) if isinstance(each, int)]
+        if len(sizes) != len(alternatives(size)):
+            raise UsageError(f"--dim {name}={size} is no size", remedy=f"Write --dim {name}=0,128")
+        found.append((name, tuple(sizes)))
+    return tuple(found)
 
 
 def _items(text: str, option: str) -> list[str]:

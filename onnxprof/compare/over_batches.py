@@ -1,4 +1,4 @@
-"""Systems against one another, batch by batch: latency, throughput, speed-up, and of each layer."""
+"""Systems against one another over a batch or another axis: latency, throughput, speed-up."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from onnxprof.compare.align import align
+from onnxprof.compare.axes.families import BATCH, size_in
 from onnxprof.compare.systems import labels, system
 from onnxprof.compare.table import Alignment, Cell, Column, Row
 from onnxprof.compare.verdict import THRESHOLD
@@ -65,19 +66,27 @@ class BlockRow:
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """Systems side by side at several batch sizes; the first one is the baseline."""
+    """Systems side by side at several sizes of an axis; the first one is the baseline."""
 
     model: str
     systems: tuple[str, ...]
     batches: tuple[int, ...]
+    """The sizes: of the batch, or of the axis that is named."""
     alignments: tuple[Alignment, ...]
-    """One a batch; the blocks are the same at each."""
+    """One a size; the blocks are the same at each."""
     points: tuple[tuple[Point | None, ...], ...]
-    """A tuple a batch, in it a point a system."""
+    """A tuple a size, in it a point a system."""
     rows: tuple[BlockRow, ...]
     """Blocks in graph order."""
     alone: tuple[int, ...]
-    """Batch sizes that were left out, since the baseline or all others lack them."""
+    """Sizes that were left out, since the baseline or all others lack them."""
+    axis: str = BATCH
+
+    @property
+    def held(self) -> str:
+        """`batch 1` where another axis is set out; else nothing."""
+        asked = self.alignments[0].columns[0].run.request
+        return "" if self.axis == BATCH else f"batch {asked.batch}"
 
 
 def speedup(cell: Cell) -> float | None:
@@ -102,24 +111,26 @@ def system_labels(runs: Sequence[Run]) -> tuple[str, ...]:
 
 
 def over_batches(
-    runs: Sequence[Run], *, baseline: int = 0, threshold: float = THRESHOLD
+    runs: Sequence[Run], *, baseline: int = 0, threshold: float = THRESHOLD, axis: str = BATCH
 ) -> Batches:
-    """Line up runs of several systems and batches, one run for each system and batch.
+    """Line up runs of several systems and sizes of an axis, one run for each system and size.
 
     `baseline` is the number of a system, in the order of the runs. Raises UsageError where
-    no batch has two systems with the baseline among them, or a system has two runs at one.
+    no size has two systems with the baseline among them, or a system has two runs at one.
     """
     keys = list(dict.fromkeys(system(run) for run in runs))
     if not 0 <= baseline < len(keys):
         raise ValueError(f"no system {baseline}")
     keys = [keys[baseline], *keys[:baseline], *keys[baseline + 1 :]]
-    grid = _grid(runs, keys)
+    grid = _grid(runs, keys, axis)
     good = [batch for batch, row in grid.items() if row[0] is not None and any(row[1:])]
     if not good:
+        what = "batch size" if axis == BATCH else f"size of {axis}"
+        option = "--batch N,N" if axis == BATCH else f"--dim {axis}=N,N"
         raise UsageError(
-            "no batch size was measured on the baseline and on another system",
+            f"no {what} was measured on the baseline and on another system",
             where=runs[0].request.model_name,
-            remedy="Measure the same --batch N,N on both, or choose another --baseline",
+            remedy=f"Measure the same {option} on both, or choose another --baseline",
         )
     chosen = {batch: [run for run in grid[batch] if run is not None] for batch in good}
     every = [run for row in chosen.values() for run in row]
@@ -132,24 +143,38 @@ def over_batches(
         tuple(_spread(_points(a), grid[b]) for a, b in zip(found, good, strict=True)),
         _rows(found, [grid[batch] for batch in good]),
         tuple(batch for batch in grid if batch not in good),
+        axis,
     )
 
 
-def _grid(runs: Sequence[Run], keys: Sequence[tuple[str, ...]]) -> dict[int, list[Run | None]]:
-    """From each batch, smallest first, to a run or None a system."""
-    grid: dict[int, list[Run | None]] = {
-        batch: [None] * len(keys) for batch in sorted({run.request.batch for run in runs})
-    }
-    for run in runs:
-        row, place = grid[run.request.batch], keys.index(system(run))
+def _grid(
+    runs: Sequence[Run], keys: Sequence[tuple[str, ...]], axis: str
+) -> dict[int, list[Run | None]]:
+    """From each size, smallest first, to a run or None a system."""
+    sizes = [_size(run, axis) for run in runs]
+    grid: dict[int, list[Run | None]] = {size: [None] * len(keys) for size in sorted(set(sizes))}
+    for run, size in zip(runs, sizes, strict=True):
+        row, place = grid[size], keys.index(system(run))
         if row[place] is not None:
             raise UsageError(
-                f"two runs of {run.request.backend} at batch {run.request.batch}",
+                f"two runs of {run.request.backend} at {axis} {size}",
                 where=run.request.model_name,
                 remedy="Name a folder: of each system its newest run is taken",
             )
         row[place] = run
     return grid
+
+
+def _size(run: Run, axis: str) -> int:
+    size = size_in(run.request, axis)
+    if size is None:
+        known = ", ".join((BATCH, *sorted(name for name, _ in run.request.dims)))
+        raise UsageError(
+            f"a run has no axis {axis!r}",
+            where=f"{run.request.model_name} on {run.request.backend}",
+            remedy=f"--over takes one of: {known}",
+        )
+    return size
 
 
 def _first(grid: dict[int, list[Run | None]], number: int) -> Run:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from onnxprof.analysis.standing import Measurement, standing
+from onnxprof.compare.axes.families import BATCH, followers, sizes_in
 from onnxprof.compare.quantised.counterpart import counterparts
 from onnxprof.compare.settings import sized, threads_text, work_words
 from onnxprof.errors import UsageError
@@ -124,13 +125,25 @@ _BATCH = _Fact(
     lambda run: str(run.request.batch),
     "Choose one with --batch N, or --over batch shows them batch by batch",
 )
-_ALWAYS = (
-    _Fact(
+
+
+def _axes(runs: Sequence[Run], over: str) -> _Fact:
+    """The sizes of the axes that are to be alike."""
+    points = [sizes_in(run.request) for run in runs]
+    free = {over, *followers(points, over)} if over else set[str]()
+
+    def held(run: Run) -> str:
+        dims, inputs, phase = sized(run.request)
+        kept = tuple(p for p in dims if p[0] not in free)
+        return ", ".join(work_words((kept, inputs, phase))) or "none"
+
+    return _Fact(
         "axes",
-        lambda run: ", ".join(work_words(sized(run.request))) or "none",
-        "Name the runs of one choice of axes by file or id",
-    ),
-)
+        held,
+        "Choose with --dim NAME=SIZE, or --over NAME shows the sizes of one axis side by side",
+    )
+
+
 _UNLESS_FORCED = (
     _Fact(
         "inputs",
@@ -146,13 +159,13 @@ def is_bare(run: Run) -> bool:
     return timings is not None and timings.step_ns.size > 0 and not timings.latency_ns.size
 
 
-def refuse_unlike(runs: Sequence[Run], *, batches: bool = False, force: bool = False) -> None:
+def refuse_unlike(runs: Sequence[Run], *, over: str = "", force: bool = False) -> None:
     """Raise UsageError for runs that are no two measurements of one thing, naming what differs.
 
-    Refused are fewer than two runs, runs without times (over `batches`: without latencies),
-    different axes, batches (unless `batches`) and, unless forced, inputs and models. Models of
-    another digest pass where their layers have the same names and operators, and so does a
-    quantised form of a float network that is among them.
+    Refused are fewer than two runs, runs without times (`over` an axis: without latencies), other
+    sizes of axes (unless `over` that one, or following it) and, unless forced, inputs and models.
+    Models of another digest pass where their layers have the same names and operators, and so does
+    a quantised form of a float network that is among them.
     """
     if len(runs) < 2:
         raise UsageError(
@@ -161,12 +174,16 @@ def refuse_unlike(runs: Sequence[Run], *, batches: bool = False, force: bool = F
         )
     for run in runs:
         whole = run.timings is not None and run.timings.latency_ns.size > 0
-        if not whole and (batches or not is_bare(run)):
+        if not whole and (over or not is_bare(run)):
             raise UsageError(
                 f"this run has no times: {run.failure or 'no un-profiled samples'}",
                 where=f"{run.request.model_name} on {run.request.backend}",
             )
-    facts = (*(() if batches else (_BATCH,)), *_ALWAYS, *(() if force else _UNLESS_FORCED))
+    facts = (
+        *(() if over == BATCH else (_BATCH,)),
+        _axes(runs, over),
+        *(() if force else _UNLESS_FORCED),
+    )
     if not force:
         _refuse_other_models(runs)
     for fact in facts:

@@ -212,9 +212,10 @@ def _watching(job: Job) -> Iterator[telemetry.Watch | None]:
 def inputs_of(job: Job, model: ModelFile) -> tuple[Arrays, str]:
     """The arrays that a job is fed, and the digest of the file that they are from, if any."""
     from onnxprof.model.feeds import from_file
+    from onnxprof.model.file import batch_axes
 
     if job.options.inputs:
-        return from_file(Path(job.options.inputs), job.table)
+        return from_file(Path(job.options.inputs), job.table, batch_axes(model, {}).axes)
     return made_up(job, model, job.options.seed), ""
 
 

@@ -151,11 +151,10 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> In
     sizes = sizing(model, {**asked, **decided}, arrays)
     refuse_missing(model, sizes, partial(trouble, model))
     tables, refused = _tables(model, options.batches, sizes)
-    digest = ""
+    digest, axes = "", batch_axes(model, {})
     if options.inputs:
         for table in tables:
-            _, digest = from_file(Path(options.inputs), table)
-    axes = batch_axes(model, {})
+            _, digest = from_file(Path(options.inputs), table, axes.axes)
     return InspectedModel(
         opened(model),
         tables,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -227,9 +227,12 @@ def _numpy_dtype(tensor: Tensor) -> np.dtype[Any]:
         ) from None
 
 
-def from_file(path: Path, table: LayerTable) -> tuple[Arrays, str]:
+def from_file(
+    path: Path, table: LayerTable, batch_axes: Iterable[tuple[str, int]] = ()
+) -> tuple[Arrays, str]:
     """The user's arrays, cut or repeated along the batch axis, and the file's SHA-256.
 
+    `batch_axes` has (input name, axis) of each; of an input that is not there it is the first.
     Raises UsageError where a name, type or shape does not fit the model.
     """
     import hashlib
@@ -237,7 +240,11 @@ def from_file(path: Path, table: LayerTable) -> tuple[Arrays, str]:
     given = _read(path)
     wanted = {t.name: t for t in declared(table)}
     _check_names(path, set(given), set(wanted))
-    arrays = {name: _fitted(path, tensor, given[name]) for name, tensor in wanted.items()}
+    axes = dict(batch_axes)
+    arrays = {
+        name: _fitted(path, tensor, given[name], axes.get(name, 0))
+        for name, tensor in wanted.items()
+    }
     return arrays, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -303,15 +310,17 @@ def _check_names(path: Path, given: set[str], wanted: set[str]) -> None:
         raise UsageError("; ".join(parts), where=str(path))
 
 
-def _fitted(path: Path, tensor: Tensor, array: NDArray[Any]) -> NDArray[Any]:
+def _fitted(path: Path, tensor: Tensor, array: NDArray[Any], axis: int) -> NDArray[Any]:
     shape = tensor.shape if tensor.shape is not None else array.shape
     if tensor.dtype not in ("str", "string", "") and array.dtype != _numpy_dtype(tensor):
         raise UsageError(
             f"input {tensor.name!r} is {array.dtype}, the model wants {tensor.dtype}",
             where=str(path),
         )
-    if shape and array.ndim == len(shape) and isinstance(shape[0], int) and len(array):
-        array = np.resize(array, (shape[0], *array.shape[1:]))
+    if array.ndim == len(shape) and axis < len(shape) and array.shape[axis]:
+        items = shape[axis]
+        if isinstance(items, int) and items != array.shape[axis]:
+            array = np.take(array, np.arange(items) % array.shape[axis], axis)
     fits = array.ndim == len(shape) and all(
         not isinstance(d, int) or d == size for d, size in zip(shape, array.shape, strict=True)
     )

@@ -154,7 +154,7 @@ def plan_for(model: ModelFile, dims: Mapping[str, int], *, deep: bool) -> Plan:
     if key in model._plans:
         return model._plans[key]
     batch_plan = rebatch.survey(model.structure)
-    check_dims(batch_plan.free, batch_plan.batch, dims)
+    check_dims(batch_plan.free, batch_plan.batch, dims, model.structure)
     if not deep:
         return batch_plan
     batch_plan = rebatch.plan(model.structure, dims, model.nodes)

@@ -86,9 +86,16 @@ class _Search:
         """What to add to the command."""
         found = self.found()
         if not found.sizes:
-            return f"Add --dim NAME=SIZE for each. {found.refusal}"
+            return f"Add --dim NAME=SIZE for each. {found.refusal}{self._shared()}"
         one = " --batch 1" if found.only_one else ""
         return f"Add {_options(found.sizes)}{one}"
+
+    def _shared(self) -> str:
+        """What to know of axes that several inputs have: a node may want them to differ."""
+        shared = [m for m in self._missing if len(m.inputs) > 1]
+        told = (f"{m.name!r} is one axis of {' and '.join(m.inputs)}" for m in shared)
+        known = "; ".join(told)
+        return f". Inputs share axes, which have one size each: {known}" if shared else ""
 
     def found(self) -> _Found:
         """The first sizes that no node refuses, for certain if possible; else the first refusal.

@@ -113,6 +113,12 @@ class LayerTable:
         return len(self.layers)
 
     @property
+    def sizes(self) -> str:
+        """`batch 8`, `batch 1, sequence=128`."""
+        axes = (f"{name}={size}" for name, size in self.dims)
+        return ", ".join((f"batch {self.batch}", *axes))
+
+    @property
     def nodes(self) -> tuple[Layer, ...]:
         """The layers that are nodes of the graph, in file order."""
         return tuple(layer for layer in self.layers if layer.kind is LayerKind.NODE)

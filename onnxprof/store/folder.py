@@ -18,7 +18,7 @@ from typing import TypeVar
 from onnxprof.errors import StoreError
 from onnxprof.records.run import Request, Run
 from onnxprof.store import index, tags
-from onnxprof.store.names import FAILED, folders_of, prefix, stem
+from onnxprof.store.names import FAILED, file_stem, folders_of, prefix
 from onnxprof.store.summary import Summary
 from onnxprof.store.walk import SUFFIX, run_files
 
@@ -45,6 +45,8 @@ class Filters:
     batch: tuple[int, ...] = ()
     tag: tuple[str, ...] = ()
     """Whole tags, or patterns."""
+    dims: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """By axis the sizes that pass."""
 
     def accept(self, summary: Summary) -> bool:
         """Whether the run passes every filter."""
@@ -54,6 +56,7 @@ class Filters:
             and _matches(self.device, asked.device_id, summary.device_name)
             and _matches(self.backend, asked.backend)
             and (not self.batch or asked.batch in self.batch)
+            and all(dict(asked.dims).get(axis) in sizes for axis, sizes in self.dims)
             and (not self.tag or any(map(self.names_tag, summary.tags)))
         )
 
@@ -78,7 +81,7 @@ class Store:
         from onnxprof.store import parquet
 
         data = data or parquet.to_bytes(run)
-        name = stem(run.request, run.created) + (FAILED if run.timings is None else "")
+        name = file_stem(run.request, run.created) + (FAILED if run.timings is None else "")
         return write_new(self.folder(run.request), name, SUFFIX, data, "the run")
 
     def check_writable(self) -> None:

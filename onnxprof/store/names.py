@@ -1,4 +1,4 @@
-"""The names of stored runs: STORE/<model>/<device>/<backend>/<batch, threads, request, moment>."""
+"""Names of runs: STORE/<model>/<device>/<backend>/<batch, threads, request, sizes, moment>."""
 
 from __future__ import annotations
 
@@ -26,8 +26,23 @@ def prefix(request: Request) -> str:
 
 
 def stem(request: Request, created: str) -> str:
-    """The file name of a run, without `-failed`, a number and the ending."""
-    return prefix(request) + re.sub(r"[^0-9A-Za-z.]", "", created)[:32]
+    """What a run is known by in its folder, whatever its file is called: tags name it."""
+    return prefix(request) + _moment(created)
+
+
+def file_stem(request: Request, created: str) -> str:
+    """The file name of a run, without `-failed`, a number and the ending.
+
+    The phase and sizes of axes are there for whoever reads it; the digest tells requests apart.
+    """
+    axes = [request.phase.replace(":", "=")] if request.phase else []
+    axes += [f"{path_part(name)}={size}" for name, size in sorted(request.dims)]
+    sizes = ",".join(axes).replace("-", "_")[:_LONGEST_PART]
+    return prefix(request) + "-".join(filter(None, (sizes, _moment(created))))
+
+
+def _moment(created: str) -> str:
+    return re.sub(r"[^0-9A-Za-z.]", "", created)[:32]
 
 
 def path_part(text: str) -> str:

@@ -63,6 +63,25 @@
     return { traces, layout: more, height: 320 + (systems.length > 3 ? 20 * (systems.length - 3) : 0) };
   };
 
+  // Lines over an axis other than the batch come with their figure.
+  const overAxis = (figure) => {
+    const [name, lines] = JSON.parse(figure.dataset.lines);
+    const sizes = [...new Set(lines.flatMap(([, points]) => points.map(([size]) => size)))];
+    sizes.sort((a, b) => a - b);
+    const traces = lines.map(([label, points], i) => ({
+      type: "scatter", mode: "lines+markers", name: plain(label),
+      x: points.map(([size]) => size), y: points.map(([, value]) => rounded(value)),
+      text: points.map(([size, value]) => `${plain(label)}, ${plain(name)} ${size}: ${three(value)} ms`),
+      hoverinfo: "text", line: { color: palette()[i % 8], width: 1.6 }, marker: { size: 5 },
+    }));
+    const xaxis = axis({ type: sizes[0] > 0 ? "log" : "linear", tickvals: sizes, ticktext: sizes.map(String) });
+    const yaxis = axis({ rangemode: "tozero" });
+    return {
+      traces, layout: { xaxis, yaxis, showlegend: lines.length > 1 },
+      height: 320 + (lines.length > 3 ? 20 * (lines.length - 3) : 0),
+    };
+  };
+
   const rowsOf = (run) => {
     // A step that starts with a layer that only moves data is one of what it computes.
     const kinds = new Map(run.k);
@@ -183,7 +202,7 @@
   const charts = {
     latency: () => overBatch(known, ms, logarithmic(known, ms)),
     throughput: () => overBatch(known, (run) => (run.batch * 1e9) / run.total, { rangemode: "tozero" }),
-    operators, slowest: slow, scaling, speedup,
+    operators, slowest: slow, scaling, speedup, over: (_, figure) => overAxis(figure),
     energy: () => overBatch(good.filter((r) => r.mj), (r) => r.mj / r.batch, { rangemode: "tozero" }),
     power: () => overBatch(good.filter((r) => r.w), (r) => r.w, { rangemode: "tozero" }),
     memory: () => overBatch(good.filter((r) => r.mib), (r) => r.mib, { rangemode: "tozero" }),
@@ -212,7 +231,7 @@
 
   const draw = (figure) => {
     if (!current || current.fail) return;
-    const made = charts[figure.dataset.chart](current);
+    const made = charts[figure.dataset.chart](current, figure);
     const canvas = figure.querySelector(".canvas");
     const which = figure.querySelector(".which");
     if (which) which.textContent = called(current);
@@ -279,6 +298,6 @@
   current = window.onnxprof.model.current();
   figures.forEach((figure) => watcher.observe(figure));
   window.onnxprof.charts = {
-    figures, palette, of: (figure) => (current && !current.fail ? charts[figure.dataset.chart](current) : null),
+    figures, palette, of: (figure) => (current && !current.fail ? charts[figure.dataset.chart](current, figure) : null),
   };
 })();

@@ -356,7 +356,7 @@ def test_unlike_runs_are_refused_by_name() -> None:
     for words, runs in refused.items():
         with pytest.raises(UsageError, match=words):
             refuse_unlike(runs)
-    refuse_unlike([run, several(batch=8)], batches=True)
+    refuse_unlike([run, several(batch=8)], over="batch")
     refuse_unlike([run, changed(run, inputs_sha256="abc" * 20)], force=True)
 
 

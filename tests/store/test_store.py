@@ -29,6 +29,8 @@ from onnxprof.records.run import Run
 from onnxprof.records.timings import Timings
 from onnxprof.store import folder as store
 from onnxprof.store import parquet
+from onnxprof.store.answers import answers
+from onnxprof.store.encoding import request_digest
 from onnxprof.store.folder import Filters, Store
 from onnxprof.store.formats import archive
 from onnxprof.store.names import path_part
@@ -552,3 +554,21 @@ def test_a_summary_that_another_version_derived_is_derived_anew(
     path = Store(tmp_path).save(run)
     monkeypatch.undo()
     assert parquet.read_summary(path) == dataclasses.replace(parquet.summarise(run), file=str(path))
+
+
+def test_the_name_of_a_file_has_the_sizes_of_axes(tmp_path: Path) -> None:
+    store, sample = Store(tmp_path), sample_run()
+    dims = (("past", 0), ("a-failed/x", 3))
+    run = dataclasses.replace(sample, request=dataclasses.replace(sample.request, dims=dims))
+    path = store.save(run)
+    digest = request_digest(run.request)
+    assert path.name == f"b0001-t2-{digest}-a_failed_x=3,past=0-20260102T030405Z.parquet"
+    assert store.find(run.request) == [path]
+    before = path.with_name(f"b0001-t2-{digest}-20260101T030405Z.parquet")  # as it was called once
+    before.write_bytes(path.read_bytes())
+    assert store.find(run.request) == [before, path]
+    found = answers(store, "sample", "cpu:fake", "fake")
+    assert [(answer.digest, answer.failed) for answer in found] == [(digest, False)] * 2
+    many = tuple((f"axis_of_some_length_{i}", i) for i in range(40))
+    long = dataclasses.replace(sample, request=dataclasses.replace(sample.request, dims=many))
+    assert len(store.save(long).name) < 160

@@ -72,7 +72,7 @@ def pool(
     table = inspect(model, count, dims)
     if not inputs:
         return Pool(generate(table, seed, declared_fills(model)), axes, count, scattered)
-    given, _ = from_file(Path(inputs), table)
+    given, _ = from_file(Path(inputs), table, axes)
     batched = dict(axes)
     made = {n: _varied(a, batched[n], seed) if n in batched else a for n, a in given.items()}
     return Pool(made, axes, count, scattered)

@@ -21,7 +21,7 @@ from onnxprof.compare.quantised.gains import LayerError, sqnr_db
 from onnxprof.compare.quantised.match import Group, Match, match
 from onnxprof.errors import ModelError, UsageError
 from onnxprof.model.feeds import from_file, generate
-from onnxprof.model.file import ModelFile, declared_fills, prepare
+from onnxprof.model.file import ModelFile, batch_axes, declared_fills, prepare
 from onnxprof.model.graph.read import read_prepared
 from onnxprof.model.layers import inspect
 from onnxprof.model.opened import Opened
@@ -105,7 +105,7 @@ def layer_errors(question: Question) -> dict[str, LayerError]:
 
 def _inputs(question: Question, model: ModelFile, table: LayerTable) -> Arrays:
     if question.inputs:
-        return from_file(Path(question.inputs), table)[0]
+        return from_file(Path(question.inputs), table, batch_axes(model, {}).axes)[0]
     return generate(table, question.seed, declared_fills(model))
 
 

@@ -230,6 +230,6 @@ def _write_alive(seen: Seen, chosen: str, output: Path | None) -> None:
     parts: list[RenderableType] = []
     for table in seen.tables:
         found = alive_in_table(table)
-        parts.append(alive.to_table(found, f"{seen.name}, batch {table.batch}"))
+        parts.append(alive.to_table(found, f"{seen.name}, {table.sizes}"))
         parts.append(alive.summary(table, found, block))
     return display(*parts) if output is None else deliver(plain_text(*parts, width=120), output)

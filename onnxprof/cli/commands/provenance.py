@@ -101,7 +101,7 @@ def _parts(request: Request, checked: list[Checked]) -> Iterator[RenderableType]
     from onnxprof.publish.tables import provenance as shown
     from onnxprof.publish.text.safe import printable
 
-    title = f"{request.model_name}, batch {request.batch}, {request.backend} {request.provider}"
+    title = f"{request.model_name}, {request.sizes}, {request.backend} {request.provider}"
     yield shown.to_table(checked, printable(title))
     for i, reason in enumerate(shown.reasons(checked), 1):
         yield f"[{i}] {printable(reason)}"

@@ -234,19 +234,32 @@ def free_dims(model: ModelProto, batch: BatchAxes) -> tuple[FreeDim, ...]:
     return tuple(FreeDim(n, tuple(dict.fromkeys(inputs))) for n, inputs in inputs_of.items())
 
 
-def check_dims(free: tuple[FreeDim, ...], batch: BatchAxes, dims: Mapping[str, int]) -> None:
+def check_dims(
+    free: tuple[FreeDim, ...], batch: BatchAxes, dims: Mapping[str, int], model: ModelProto
+) -> None:
     """Raise UsageError for a size of the batch or of an unknown axis, and for an invalid size."""
     known = [f.name for f in free]
     for name, size in dims.items():
         if name in batch.symbols:
             raise UsageError(f"{name!r} is the batch axis", remedy="Give its size with --batch")
         if name not in known:
-            raise UsageError(
-                f"the model has no symbolic axis {name!r}", remedy=_axes_there(known, batch)
-            )
+            there = _axes_there(known, batch)
+            if output := _output_with(model, name):
+                what = f"axis {name!r} is of output {output!r} alone: it follows from the inputs'"
+                raise UsageError(what, remedy=there)
+            raise UsageError(f"the model has no symbolic axis {name!r}", remedy=there)
         if not 0 <= size < 1 << 31:
             remedy = f"Give one from 0 to {(1 << 31) - 1}"
             raise UsageError(f"{name}={size} is no size for an axis", remedy=remedy)
+
+
+def _output_with(model: ModelProto, axis: str) -> str:
+    """The first output that has an axis of that name; empty where none has."""
+    for value in model.graph.output:
+        held = tensor_type(value.type)
+        if held is not None and any(dim.dim_param == axis for dim in held.shape.dim):
+            return str(value.name)
+    return ""
 
 
 def all_sizes(

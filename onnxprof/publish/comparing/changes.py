@@ -188,7 +188,7 @@ def _title(pair: Pair) -> str:
     ours, theirs = pair.a[0].request, pair.b[0].request
     both = ours.model_name == theirs.model_name
     names = ours.model_name if both else f"{ours.model_name} (A) and {theirs.model_name} (B)"
-    return f"{names}, batch {ours.batch}, {sentences.threads(ours.threads)}"
+    return f"{names}, {ours.sizes}, {sentences.threads(ours.threads)}"
 
 
 def _heading(pair: Pair) -> Iterator[Text]:
@@ -322,7 +322,7 @@ def _unmatched(comparison: Comparison) -> Iterator[str]:
         for run in runs:
             asked = run.request
             where = f"{asked.backend} on {asked.device_id}, {sentences.threads(asked.threads)}"
-            yield printable(f"Only in {side}: {asked.model_name}, batch {asked.batch}, {where}")
+            yield printable(f"Only in {side}: {asked.model_name}, {asked.sizes}, {where}")
 
 
 def _rule(comparison: Comparison) -> str:

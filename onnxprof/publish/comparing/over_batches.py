@@ -1,4 +1,4 @@
-"""Systems batch by batch: latency, throughput and speed-up, then the speed-up of each layer."""
+"""Systems over sizes of an axis: latency, rate and speed-up, then the speed-up of each layer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprof.analysis.reconcile import milliseconds
+from onnxprof.compare.axes.families import BATCH
 from onnxprof.compare.over_batches import Batches, BlockRow, Point, speedup, speedup_interval
 from onnxprof.compare.table import Cell
 from onnxprof.compare.verdict import Verdict
@@ -27,10 +28,14 @@ COLUMNS = (
     *("inferences_per_s", "samples_per_s", "speedup_percent", "low_percent", "high_percent"),
     "verdict",
 )
+#: The same for another axis than the batch.
+OVER_COLUMNS = ("model", "axis", "size", *COLUMNS[2:])
 _HEADS = ("batch", "system", "latency", "spread", "inferences/s", "samples/s", "speed-up", "95 %")
 #: Least width of a table with a column for the latency's interval or range.
 _WIDE = 96
 _NAMES = 44
+#: Characters of an axis's name in the heading of a column of layers.
+_LONGEST = 8
 
 
 def table(comparison: Batches, choice: Choice, width: int = 80) -> RenderableType:
@@ -57,14 +62,15 @@ def in_short(comparison: Batches, width: int = 80) -> list[RenderableType]:
 
 def markdown(comparison: Batches, choice: Choice) -> str:
     """The same tables for a document."""
-    lines = [f"**{in_markdown(_title(comparison))}**", "", f"| {' | '.join(_HEADS)} |"]
+    firsts = map(in_markdown, _heads(comparison))
+    lines = [f"**{in_markdown(_title(comparison))}**", "", f"| {' | '.join(firsts)} |"]
     lines.append("| ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |")
     lines += [f"| {' | '.join(map(in_markdown, texts))} |" for texts, _ in _model_rows(comparison)]
     for number in range(1, len(comparison.systems)):
         rows, rest = _picked(comparison, number, choice)
-        heads = [f"batch {batch}" for batch in comparison.batches]
+        heads = [_size_text(comparison, size) for size in comparison.batches]
         lines += ["", in_markdown(_layers_title(comparison, number)), ""]
-        lines.append(f"| layers | operators | {' | '.join(heads)} |")
+        lines.append(f"| layers | operators | {' | '.join(map(in_markdown, heads))} |")
         lines.append(f"| --- | --- | {' | '.join(['---:'] * len(heads))} |")
         for row in rows:
             names = shared.layers_text(row.layers, 80), shared.operators_text(row.operators, 80)
@@ -77,21 +83,32 @@ def markdown(comparison: Batches, choice: Choice) -> str:
 
 def _title(comparison: Batches) -> str:
     others = ", ".join(comparison.systems[1:])
-    return printable(
-        f"{comparison.model}: {others} against {comparison.systems[0]}, batch by batch"
-    )
+    how = "batch by batch" if comparison.axis == BATCH else f"over {comparison.axis}"
+    where = f", {comparison.held}" if comparison.held else ""
+    return printable(f"{comparison.model}{where}: {others} against {comparison.systems[0]}, {how}")
+
+
+def _heads(comparison: Batches) -> tuple[str, ...]:
+    return (comparison.axis, *_HEADS[1:])
+
+
+def _size_text(comparison: Batches, size: int) -> str:
+    """What a column of layers is headed: `batch 8`, `past 128`; a long name is in the title."""
+    is_short = len(comparison.axis) <= _LONGEST
+    return f"{comparison.axis} {size}" if is_short else str(size)
 
 
 def _models(comparison: Batches, width: int) -> Table:
     """The table of latencies; names of systems are cut to fit, figures are not."""
     shown = [i for i, head in enumerate(_HEADS) if width >= _WIDE or head != "spread"]
     rows = list(_model_rows(comparison))
-    widths = [max(map(len, column)) for column in zip(_HEADS, *(t for t, _ in rows), strict=True)]
+    heads = [printable(head) for head in _heads(comparison)]
+    widths = [max(map(len, column)) for column in zip(heads, *(t for t, _ in rows), strict=True)]
     names = width - sum(widths[i] + 2 for i in shown if i != 1) - 4
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     sides: dict[str, Literal["left", "right"]] = {"system": "left"}
     for i in shown:
-        head = _HEADS[i]
+        head = heads[i]
         least = widths[i] if i != 1 else None
         grid.add_column(head, justify=sides.get(head, "right"), no_wrap=True, min_width=least)
     for number, (texts, verdict) in enumerate(rows):
@@ -187,7 +204,8 @@ def _layer_grid(
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     grid.add_column("layers", no_wrap=True)
     for place in chosen:
-        grid.add_column(f"batch {comparison.batches[place]}", justify="right", no_wrap=True)
+        head = printable(_size_text(comparison, comparison.batches[place]))
+        grid.add_column(head, justify="right", no_wrap=True)
     named = shared.layer_names([row.layers for row in rows], max(12, min(_NAMES, room)))
     for name, row in zip(named, rows, strict=True):
         cells = [row.cells[place][number] for place in chosen]
@@ -204,10 +222,12 @@ def _caveats(comparison: Batches) -> Iterator[str]:
         for text in shared.remark_texts(alignment):
             batches_of.setdefault(text, []).append(batch)
     for text, batches in batches_of.items():
-        where = "" if len(batches) == len(comparison.batches) else f"Batch {_joined(batches)}: "
+        axis = "Batch" if comparison.axis == BATCH else comparison.axis
+        where = "" if len(batches) == len(comparison.batches) else f"{axis} {_joined(batches)}: "
         yield f"{where}{text}"
     if comparison.alone:
-        yield f"Batch {_joined(comparison.alone)} was not measured on both and is left out."
+        axis = "Batch" if comparison.axis == BATCH else comparison.axis
+        yield f"{axis} {_joined(comparison.alone)} was not measured on both and is left out."
 
 
 def _joined(batches: Sequence[int]) -> str:
@@ -230,7 +250,8 @@ def _rule(comparison: Batches) -> str:
 
 def to_csv(comparison: Batches) -> str:
     """CSV: for each batch and system a row without layers, then a row per block."""
-    return csv_text(COLUMNS, _csv_rows(comparison))
+    columns = COLUMNS if comparison.axis == BATCH else OVER_COLUMNS
+    return csv_text(columns, _csv_rows(comparison))
 
 
 def _csv_rows(comparison: Batches) -> Iterator[tuple[str | int, ...]]:
@@ -238,7 +259,8 @@ def _csv_rows(comparison: Batches) -> Iterator[tuple[str | int, ...]]:
         for number, point in enumerate(comparison.points[place]):
             if point is None:
                 continue
-            head = comparison.model, batch, comparison.systems[number]
+            axis = () if comparison.axis == BATCH else (comparison.axis,)
+            head = comparison.model, *axis, batch, comparison.systems[number]
             low, high = point.interval_ns
             rates = f"{point.inferences_per_s:.6g}", f"{point.samples_per_s:.6g}"
             limits = milliseconds(low), milliseconds(high)
@@ -266,13 +288,17 @@ def plain_batches(comparison: Batches) -> dict[str, Any]:
         "model": comparison.model,
         "systems": list(comparison.systems),
         "left_out": list(comparison.alone),
+        **({} if comparison.axis == BATCH else {"axis": comparison.axis}),
         "batches": [_plain(comparison, place) for place in range(len(comparison.batches))],
     }
 
 
 def _plain(comparison: Batches, place: int) -> dict[str, Any]:
+    size = comparison.batches[place]
+    asked = comparison.alignments[place].columns[0].run.request
     return {
-        "batch": comparison.batches[place],
+        "batch": asked.batch,
+        **({} if comparison.axis == BATCH else {"size": size}),
         "points": [
             None if point is None else _plain_point(comparison.systems[number], point)
             for number, point in enumerate(comparison.points[place])

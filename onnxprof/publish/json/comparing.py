@@ -156,7 +156,8 @@ _AT_A_BATCH = record(
         "batch": COUNT,
         "points": listed(known(_POINT)),
         "alignment": record(_ALIGNMENT, _SUMS),
-    }
+    },
+    {"size": COUNT},
 )
 OVER_BATCHES = Document(
     "align-over-batches",
@@ -165,6 +166,7 @@ OVER_BATCHES = Document(
         **{"model": TEXT, "systems": listed(TEXT), "left_out": listed(COUNT)},
         "batches": listed(_AT_A_BATCH),
     },
+    {"axis": TEXT},
 )
 
 _LINE = record(

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from rich.console import RenderableType
 
+from onnxprof.compare.axes.families import BATCH
 from onnxprof.compare.over_batches import over_batches
 from onnxprof.compare.settings import settings_of
 from onnxprof.compare.systems import refuse_unlike
@@ -31,7 +32,7 @@ def _table(runs: Sequence[Run], width: int) -> list[RenderableType]:
     if len({run.request.backend for run in runs}) < 2:
         return []
     try:
-        refuse_unlike(runs, batches=True)
+        refuse_unlike(runs, over=BATCH)
         return in_short(over_batches(runs), width)
     except UsageError:
         return []

@@ -72,7 +72,7 @@ def _layout(runs: Sequence[Run], shown: Sequence[str]) -> dict[str, Any]:
 
 def _title(run: Run) -> str:
     asked = run.request
-    return f"{asked.model_name}, batch {asked.batch}, {runtime(asked)}"
+    return f"{asked.model_name}, {asked.sizes}, {runtime(asked)}"
 
 
 def _safe(text: str) -> str:

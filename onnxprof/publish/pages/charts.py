@@ -12,7 +12,9 @@ from itertools import combinations
 from pathlib import Path
 
 from onnxprof.errors import UsageError
+from onnxprof.publish.pages.axis_lines import AxisLines, over_axes
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
+from onnxprof.publish.text.safe import in_page
 
 LIBRARY = "plotly.min.js"
 REMEDY = 'pip install "onnxprof[site]"'
@@ -26,6 +28,8 @@ class Chart:
     title: str
     of_run: bool = False
     """Whether it shows the run that the reader chose, and follows the choice."""
+    lines: str = ""
+    """JSON of lines that no other part of the page has; see `axis_lines`."""
 
 
 def charts(page: ModelPage) -> tuple[Chart, ...]:
@@ -50,7 +54,11 @@ def charts(page: ModelPage) -> tuple[Chart, ...]:
         (any(t.device_mj() and t.seconds for t in spent), Chart("power", "Mean power, W")),
         (any(t.peak_resident_bytes for t in spent), Chart("memory", "Peak resident memory, MiB")),
     )
-    return tuple(chart for wanted, chart in found if wanted)
+    return (*(chart for wanted, chart in found if wanted), *map(_over, over_axes(page)))
+
+
+def _over(one: AxisLines) -> Chart:
+    return Chart("over", f"Latency over {in_page(one.axis)}, ms", lines=one.json)
 
 
 def _slowest(is_measured: bool) -> str:

@@ -142,7 +142,7 @@ def _markdown(table: LayerTable, costs: Sequence[LayerCost], model: str) -> str:
     named = zip(table.nodes, costs, strict=True)
     body = [(layer.name, layer.op_type, *_figures(cost)) for layer, cost in named]
     body.append(("total", "", *_total_figures(total(costs))))
-    title = f"## {in_markdown(model)}{' ' if model else ''}batch {table.batch}"
+    title = f"## {in_markdown(model)}{' ' if model else ''}{in_markdown(table.sizes)}"
     lines = [title, "", f"| {' | '.join(heads)} |", f"| --- | --- |{' ---: |' * 5}"]
     lines += [f"| {' | '.join(in_markdown(cell) for cell in row)} |" for row in body]
     return "\n".join([*lines, ""])

@@ -198,7 +198,7 @@ def to_markdown(tables: Sequence[LayerTable], layout: str = "full", model: str =
 
 def _markdown(table: LayerTable, layout: str, model: str) -> str:
     head, body = rows(table, layout)
-    lines = [f"## {_cell(model)}{' ' if model else ''}batch {table.batch}", ""]
+    lines = [f"## {_cell(model)}{' ' if model else ''}{_cell(table.sizes)}", ""]
     lines += [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     lines += [f"| {' | '.join(_cell(text) for text in row)} |" for row in body]
     return "\n".join([*lines, ""])
@@ -284,7 +284,7 @@ def summary(table: LayerTable, parameters: int) -> str:
         counted(layers, "layer", "layers"),
         counted(len(table) - layers, "input or constant", "inputs and constants"),
         counted(parameters, "parameter", "parameters"),
-        f"batch {table.batch}",
+        printable(table.sizes),
     ]
     if unknown := sum(not t.is_static for layer in table.nodes for t in layer.outputs):
         parts.append(f"{counted(unknown, 'output', 'outputs')} of symbolic or unknown shape")
@@ -300,7 +300,7 @@ def parts(
 ) -> Iterator[Grid | str]:
     """Each table with its summary line, then the values that the inputs get."""
     for table in tables:
-        yield to_table(table, layout, f"{name}, batch {table.batch}")
+        yield to_table(table, layout, printable(f"{name}, {table.sizes}"))
         yield summary(table, parameters)
     for given, what in fed.items():
         yield printable(f"{given} is fed {what}")

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from onnxprof.compare.axes.families import leading, size_in
 from onnxprof.plugins.source_places import cleaned
 from onnxprof.publish.tables.many_rows import Cell, Column, ManyRows
 from onnxprof.publish.text import grades, sentences
@@ -81,8 +82,8 @@ def _joined(record: dict[str, Any]) -> dict[str, Any]:
 def list_table(summaries: Sequence[Summary]) -> RenderableType:
     """Runs under a heading for each model, backend, provider, device and number of threads.
 
-    Where runs of a model differ in the size of an axis, the size stands in the heading, too. The
-    summaries come oldest first; so do the groups, by their newest run, and the runs in them.
+    The sizes of axes other than the batch stand in the heading, too. The summaries come oldest
+    first; so do the groups, by their newest run, and the runs in them.
     """
     groups: dict[str, list[Summary]] = {}
     axes = _telling_axes(summaries)
@@ -96,17 +97,25 @@ def list_table(summaries: Sequence[Summary]) -> RenderableType:
 
 
 def _telling_axes(summaries: Iterable[Summary]) -> dict[str, tuple[str, ...]]:
-    """By model the axes in whose size its runs differ."""
-    seen: dict[str, set[tuple[tuple[str, int], ...]]] = {}
+    """By model the axes whose sizes stand in headings.
+
+    Those are all but the ones that follow others, as a total its parts.
+    """
+    seen: dict[str, dict[tuple[tuple[str, int], ...], Request]] = {}
     for summary in summaries:
-        seen.setdefault(summary.request.model_name, set()).add(summary.request.dims)
-    return {name: _differing(dims) for name, dims in seen.items() if len(dims) > 1}
+        asked = summary.request
+        if asked.dims:
+            seen.setdefault(asked.model_name, {}).setdefault(asked.dims, asked)
+    return {name: _telling(list(requests.values())) for name, requests in seen.items()}
 
 
-def _differing(all_dims: Iterable[tuple[tuple[str, int], ...]]) -> tuple[str, ...]:
-    sizes = [dict(dims) for dims in all_dims]
-    axes = dict.fromkeys(axis for each in sizes for axis in each)
-    return tuple(axis for axis in sorted(axes) if len({each.get(axis) for each in sizes}) > 1)
+def _telling(requests: Sequence[Request]) -> tuple[str, ...]:
+    axes = sorted({axis for asked in requests for axis, _ in asked.dims})
+    if len(requests) < 2:
+        return tuple(axes)
+    leads = set(leading(requests))
+    varying = {axis for axis in axes if len({size_in(asked, axis) for asked in requests}) > 1}
+    return tuple(axis for axis in axes if axis in leads or axis not in varying)
 
 
 @lru_cache(maxsize=1 << 16)

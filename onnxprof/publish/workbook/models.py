@@ -12,18 +12,27 @@ from onnxprof.records.layer import LayerTable
 
 def layers_book(tables: Sequence[LayerTable], layout: str = "full", model: str = "") -> bytes:
     """The workbook of `inspect`."""
+    names = _names(model, tables)
     return workbook(
-        sheet_of_csv(_name(model, table), layers.to_csv([table], layout)) for table in tables
+        sheet_of_csv(name, layers.to_csv([table], layout))
+        for name, table in zip(names, tables, strict=True)
     )
 
 
 def costs_book(costed: Sequence[costs.Costed], model: str = "") -> bytes:
     """The workbook of `inspect --cost`."""
+    names = _names(model, [table for table, _ in costed])
     return workbook(
-        sheet_of_csv(_name(model, table), costs.to_csv([(table, each)])) for table, each in costed
+        sheet_of_csv(name, costs.to_csv([(table, each)]))
+        for name, (table, each) in zip(names, costed, strict=True)
     )
 
 
-def _name(model: str, table: LayerTable) -> str:
-    end = f"batch {table.batch}"
-    return f"{model[: 30 - len(end)]} {end}".strip()
+def _names(model: str, tables: Sequence[LayerTable]) -> list[str]:
+    """A sheet's name for each; sizes of axes, which are too long for one, are numbered."""
+    ends = [f"batch {table.batch}" for table in tables]
+    counted = [
+        f"{end} ({ends[: i + 1].count(end)})" if ends.count(end) > 1 else end
+        for i, end in enumerate(ends)
+    ]
+    return [f"{model[: 30 - len(end)]} {end}".strip() for end in counted]

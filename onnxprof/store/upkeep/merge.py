@@ -14,7 +14,7 @@ from onnxprof.store import parquet, tags
 from onnxprof.store.beside import ceilings, scenarios
 from onnxprof.store.folder import Store, load, scan, write_new
 from onnxprof.store.formats.archive import located
-from onnxprof.store.names import FAILED, stem
+from onnxprof.store.names import FAILED, file_stem
 from onnxprof.store.summary import Summary
 from onnxprof.store.walk import SUFFIX, run_files
 
@@ -115,7 +115,7 @@ def _bytes(path: Path) -> bytes:
 def _checked(run: Summary) -> str:
     """The name of a run that can be read, samples and all. Raises StoreError."""
     whole = load(run.path)
-    return stem(whole.request, whole.created) + (FAILED if whole.timings is None else "")
+    return file_stem(whole.request, whole.created) + (FAILED if whole.timings is None else "")
 
 
 def _carry_tags(home: Path, digests: set[str], target: Path) -> int:

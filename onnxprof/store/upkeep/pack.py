@@ -16,7 +16,7 @@ from onnxprof.store import parquet
 from onnxprof.store.folder import Filters, scan
 from onnxprof.store.formats.archive import Packed
 from onnxprof.store.formats.writing import write
-from onnxprof.store.names import FAILED, folders_of, stem
+from onnxprof.store.names import FAILED, file_stem, folders_of
 from onnxprof.store.summary import Summary
 from onnxprof.store.upkeep.thinning import thinned
 from onnxprof.store.walk import SUFFIX
@@ -87,7 +87,7 @@ def _packed(
     """In the order of names, whatever the order of the files."""
     by_place: dict[tuple[str, ...], list[Summary]] = defaultdict(list)
     for run in runs:
-        by_place[*folders_of(run.request), stem(run.request, run.created)].append(run)
+        by_place[*folders_of(run.request), file_stem(run.request, run.created)].append(run)
     done = 0
     for place in sorted(by_place):
         alike: dict[str, Packed] = {}

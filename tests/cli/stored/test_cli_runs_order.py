@@ -257,7 +257,7 @@ def test_an_archive_is_unpacked_into_the_same_files(root: Path, tmp_path: Path) 
     assert "0 new, 3 there already" in good("merge", archive, "--into", target).stdout
 
 
-def test_list_names_the_sizes_in_which_runs_of_a_model_differ(tmp_path: Path) -> None:
+def test_list_names_the_sizes_of_axes(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for model, sequence, mask in (("bert", 16, 4), ("bert", 128, 4), ("gpt", 16, 4)):
         sample = sample_run(model)
@@ -266,9 +266,9 @@ def test_list_names_the_sizes_in_which_runs_of_a_model_differ(tmp_path: Path) ->
     text = good("list", "--store", tmp_path).stdout
     headings = [line for line in text.splitlines() if "2 threads" in line]
     assert sorted(headings) == [
-        "bert, fake on cpu:fake, 2 threads, sequence=128",
-        "bert, fake on cpu:fake, 2 threads, sequence=16",
-        "gpt, fake on cpu:fake, 2 threads",
+        "bert, fake on cpu:fake, 2 threads, mask=4, sequence=128",
+        "bert, fake on cpu:fake, 2 threads, mask=4, sequence=16",
+        "gpt, fake on cpu:fake, 2 threads, mask=4, sequence=16",
     ]
     assert max(map(len, text.splitlines())) <= 80
     listed = json.loads(good("list", "--store", tmp_path, "--format", "json").stdout)

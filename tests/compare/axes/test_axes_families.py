@@ -6,10 +6,18 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from support.habits.documents import checked
 
 from onnxprof.compare.axes.families import BATCH, families, followers, leading, size_in
+from onnxprof.compare.over_batches import over_batches
 from onnxprof.compare.scaling import scaling
+from onnxprof.compare.systems import refuse_unlike
+from onnxprof.errors import UsageError
+from onnxprof.publish.comparing import over_batches as over_text
+from onnxprof.publish.comparing.alignment import Choice
 from onnxprof.publish.comparing.scaling import markdown, sentences_of
+from onnxprof.publish.json import documents
+from onnxprof.publish.json.comparing import aligned
 from onnxprof.records.run import Request, Run
 from onnxprof.testing import sample_run
 
@@ -96,3 +104,47 @@ def test_a_fit_over_an_axis_begins_at_nothing() -> None:
     text = markdown(made)
     assert "total=1…129: 3 sizes of past" in text
     assert "for each of past" in " ".join(sentences_of(made))
+
+
+def both(past: int, new: int = 1) -> list[Run]:
+    """On two systems."""
+    dims = (("past", past), ("new", new), ("total", past + new))
+    made = [sample_run(scale=1 + past), sample_run(backend="other", scale=2 + past, seed=1)]
+    return [replace(run, request=replace(run.request, dims=dims)) for run in made]
+
+
+def test_two_systems_over_an_axis() -> None:
+    runs = [run for past in (64, 0, 128) for run in both(past)]
+    refuse_unlike(runs, over="past")
+    found = over_batches(runs, axis="past")
+    assert found.batches == (0, 64, 128)
+    assert found.held == "batch 1"
+    text = over_text.markdown(found, Choice())
+    assert "**sample, batch 1: other against fake, over past**" in text
+    assert "| past | system |" in text
+    assert "| layers | operators | past 0 | past 64 | past 128 |" in text
+    rows = over_text.to_csv(found).splitlines()
+    assert rows[0].startswith("model,axis,size,system,")
+    assert rows[1].startswith("sample,past,0,fake,")
+    plain = aligned(found)
+    assert plain["axis"] == "past"
+    assert [(each["batch"], each["size"]) for each in plain["batches"]] == [
+        (1, 0),
+        (1, 64),
+        (1, 128),
+    ]
+    checked(documents.text(plain), "align-over-batches")
+
+
+def test_sizes_that_do_not_follow_are_refused_with_what_to_choose() -> None:
+    runs = [run for past, new in ((0, 1), (64, 1), (0, 16)) for run in both(past, new)]
+    with pytest.raises(UsageError, match="axes differs: new=1, new=16") as caught:
+        refuse_unlike(runs, over="past")
+    assert "--dim NAME=SIZE" in caught.value.remedy
+    with pytest.raises(UsageError, match="axes differs"):
+        refuse_unlike(runs)
+    with pytest.raises(UsageError, match="has no axis 'width'") as caught:
+        over_batches(both(1), axis="width")
+    assert "past" in caught.value.remedy
+    with pytest.raises(UsageError, match="no size of past was measured"):
+        over_batches([both(0)[0], both(1)[1]], axis="past")

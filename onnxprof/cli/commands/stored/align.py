@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Json, Tag
+from onnxprof.cli.choosing import Dim, Json, Tag
 from onnxprof.cli.output import BOOKS, deliver, display, file_format, terminal_width
 
 if TYPE_CHECKING:
@@ -36,19 +36,16 @@ class Order(StrEnum):
     GAP = "gap"
 
 
-class Over(StrEnum):
-    """What the runs may differ in besides the system."""
-
-    BATCH = "batch"
-
-
 _Baseline = Annotated[
     str,
     typer.Option(
         metavar="N|NAME", help="Column that ratios are over, by number or name.  [default: 1]"
     ),
 ]
-_Over = Annotated[Over | None, typer.Option(help="Batch by batch: latency, throughput, speed-up.")]
+_Over = Annotated[
+    str,
+    typer.Option(metavar="AXIS", help="Latency, rate, speed-up over batch or an axis of --dim."),
+]
 _Sort = Annotated[
     Order, typer.Option(help="time: the baseline's; gap: the difference from the baseline.")
 ]
@@ -93,7 +90,7 @@ def align(
         ),
     ] = None,
     baseline: _Baseline = "",
-    over: _Over = None,
+    over: _Over = "",
     sort: _Sort = Order.GRAPH,
     limit: _Limit = 20,
     all_: Annotated[bool, typer.Option("--all", help="Every block.")] = False,
@@ -106,6 +103,7 @@ def align(
     batch: _Batches = "",
     backend: _Backends = "",
     device: _Devices = None,
+    dim: Dim = None,
     tag: Tag = None,
     store: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where ids are looked up.")
@@ -126,15 +124,15 @@ def align(
     from onnxprof.store.select import Need
 
     printed = _format(format_, output, as_json)
-    filters = parse_filters(model, device, [backend] if backend else (), batch, tag)
-    need = Need.TIMES if over is None else Need.LATENCIES
+    filters = parse_filters(model, device, [backend] if backend else (), batch, tag, dim)
+    need = Need.LATENCIES if over else Need.TIMES
     named = newest_runs(runs or [], store, filters, need)
     chosen = _ordered(named, filters.backend)
-    refuse_unlike(chosen, batches=over is not None, force=force)
-    if over is not None and len(set(map(system, chosen))) == 1:
+    refuse_unlike(chosen, over=over, force=force)
+    if over and len(set(map(system, chosen))) == 1:
         return _scaled(chosen, over, printed, output, None if all_ else limit, as_json)
     choice = Choice(Sort(sort.value), None if all_ else limit, min_share)
-    made = Alignment(aligned(chosen, over is not None, baseline, threshold), choice)
+    made = Alignment(aligned(chosen, over, baseline, threshold), choice)
     if printed is Format.TABLE and output is None:
         display(made.laid_out(terminal_width()))
     else:
@@ -144,18 +142,18 @@ def align(
 
 def _scaled(
     runs: Sequence[Run],
-    over: Over,
+    over: str,
     printed: Format,
     output: Path | None,
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """One system over batches is a matter of `onnxprof scaling`."""
+    """One system over sizes of an axis is a matter of `onnxprof scaling`."""
     from onnxprof.api.results.scalings import Scalings
     from onnxprof.api.scaling import scaled
     from onnxprof.cli.commands.stored import scaling as command
 
-    made = Scalings(scaled(runs, over.value), limit)
+    made = Scalings(scaled(runs, over), limit)
     if printed is Format.BOOK:
         return deliver(made.content(printed.value), output)
     command.show(made, command.Format(printed.value), output, as_json)

@@ -11,6 +11,7 @@ from onnxprof.cli.choosing import (
     Backend,
     Batch,
     Device,
+    Dim,
     Json,
     Model,
     Stores,
@@ -105,6 +106,7 @@ def list_(
     device: Device = None,
     backend: Backend = None,
     batch: Batch = "",
+    dim: Dim = None,
     tag: Tag = None,
     store: Stores = None,
     format_: Annotated[ListFormat, typer.Option("--format", help="How to print.")] = (
@@ -117,7 +119,7 @@ def list_(
     from onnxprof.processes.garbage import no_garbage_collection
     from onnxprof.publish.tables import runs as runlist
 
-    roots, filters = roots_of(store), parse_filters(model, device, backend, batch, tag)
+    roots, filters = roots_of(store), parse_filters(model, device, backend, batch, tag, dim)
     listed = [] if _is_empty(roots) else _select("", roots, filters)
     if not listed:
         note(f"No runs in {_places(roots)}. {_REMEDY}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Json, Tag
+from onnxprof.cli.choosing import Dim, Json, Tag
 from onnxprof.cli.output import TABLES, deliver, display, file_format
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def scaling(
     device: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only runs of this device; repeatable.")
     ] = None,
+    dim: Dim = None,
     tag: Tag = None,
     store: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where ids are looked up.")
@@ -79,7 +80,7 @@ def scaling(
 
     limit_ns = parse_time(latency_limit) if latency_limit else None
     printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE, as_json))
-    filters = parse_filters(model, device, [backend] if backend else (), "", tag)
+    filters = parse_filters(model, device, [backend] if backend else (), "", tag, dim)
     chosen = newest(newest_runs(runs or [], store, filters, Need.LATENCIES))
     made = Scalings(scaled(chosen, over), None if all_ else limit, limit_ns)
     show(made, printed, output, as_json)

@@ -50,4 +50,4 @@ def _detail(event: Event, doing: dict[str, str]) -> None:
 
     if isinstance(event, Advanced) and doing.get(event.job.key) != event.doing:
         doing[event.job.key] = event.doing
-        detail(f"{event.job.model} batch {event.job.batch} on {event.job.backend}: {event.doing}")
+        detail(f"{event.job.model} {event.job.sizes} on {event.job.backend}: {event.doing}")
