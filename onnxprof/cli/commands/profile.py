@@ -32,17 +32,23 @@ _Phases = Annotated[
 
 
 @takes(
-    *("context", "models", "backend", "device", "provider", "batch", "threads", "budget"),
+    *("models", "backend", "device", "provider", "batch", "threads", "budget"),
     *("processes", "granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
     *("parity", "verify", "telemetry", "allocations", "runtime", "force", "wait", "as_json"),
     *("quiet", "iterations", "warmup", "duration", "streams"),
-    *("optimization_level", "session_option", "provider_option", "save_optimized", "phase"),
+    *(
+        "optimization_level",
+        "session_option",
+        "provider_option",
+        "save_optimized",
+        "phase",
+        "context",
+    ),
     backend=Own("The runtime, or several as in ort,torch; see onnxprof doctor."),
     batch=Own(default="1,2,4,8,16,32"),
 )
 def profile(
     asked: dict[str, Any],
-    context: typer.Context,
     models: Annotated[
         list[str], typer.Argument(metavar="MODEL...", help="ONNX files, zoo:NAME, hub:NAME or hf:…")
     ],
@@ -67,6 +73,7 @@ def profile(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables.")] = False,
     save_optimized: SaveOptimized = None,
     phase: _Phases = None,
+    context: typer.Context = None,  # type: ignore[assignment]
 ) -> int:
     """Time every layer of each model at each batch size, on a runtime, or several in turn."""
     from rich.console import Console
@@ -101,7 +108,8 @@ def profile(
 
 def _is_given(context: typer.Context, parameter: str) -> bool:
     """Whether the user gave the option; a phase is of one sequence where no batch is given."""
-    return getattr(context.get_parameter_source(parameter), "name", "") != "DEFAULT"
+    source = context.get_parameter_source(parameter) if context else None
+    return source is not None and source.name != "DEFAULT"
 
 
 def _measure(
