@@ -36,14 +36,8 @@ _Phases = Annotated[
     *("processes", "granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
     *("parity", "verify", "telemetry", "allocations", "runtime", "force", "wait", "as_json"),
     *("quiet", "iterations", "warmup", "duration", "streams"),
-    *(
-        "optimization_level",
-        "session_option",
-        "provider_option",
-        "save_optimized",
-        "phase",
-        "context",
-    ),
+    *("optimization_level", "session_option", "provider_option", "save_optimized"),
+    *("phase", "context"),
     backend=Own("The runtime, or several as in ort,torch; see onnxprof doctor."),
     batch=Own(default="1,2,4,8,16,32"),
 )
