@@ -36,10 +36,12 @@ if TYPE_CHECKING:
     from onnxprof.api.results.inspection import Costs as Costs
     from onnxprof.api.results.inspection import Inspection as Inspection
     from onnxprof.api.results.inspection import SymbolicCosts as SymbolicCosts
+    from onnxprof.api.results.phased import Phased as Phased
     from onnxprof.api.results.runs import Failure as Failure
     from onnxprof.api.results.runs import Runs as Runs
     from onnxprof.api.results.scalings import Scalings as Scalings
     from onnxprof.api.results.versions import VersionsCompared as VersionsCompared
+    from onnxprof.api.scaling import phases as phases
     from onnxprof.api.scaling import scaling as scaling
     from onnxprof.api.versions.comparing import compare_versions as compare_versions
     from onnxprof.jobs.exporting.export import Exported as Exported
@@ -75,6 +77,7 @@ _PLACES = {
     "LayerTable": "onnxprof.records.layer",
     "Measuring": "onnxprof.api.options",
     "ModelFacts": "onnxprof.records.layer",
+    "Phased": "onnxprof.api.results.phased",
     "Request": "onnxprof.records.run",
     "Run": "onnxprof.records.run",
     "RunWarning": "onnxprof.records.warning",
@@ -95,6 +98,7 @@ _PLACES = {
     "export": "onnxprof.api.exporting",
     "inspect": "onnxprof.api.inspecting",
     "load": "onnxprof.api.loading",
+    "phases": "onnxprof.api.scaling",
     "profile": "onnxprof.api.measuring",
     "report": "onnxprof.api.reporting",
     "scaling": "onnxprof.api.scaling",

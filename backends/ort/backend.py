@@ -88,6 +88,10 @@ class OrtBackend:
         entry = providers.PROVIDERS.get(provider)
         return entry is not None and entry.kind == "cpu" and not entry.compiles
 
+    def carries(self, provider: str) -> bool:
+        """With every provider: inputs and outputs are bound to memory that states may share."""
+        return provider in providers.PROVIDERS
+
     def configured(self, setup: Setup, provider: str) -> Setup:
         """Levels of optimisation, session options and entries, options of the provider."""
         from onnxprof.backends.ort.runtime.settings import configured
@@ -173,7 +177,8 @@ class OrtBackend:
         from onnxprof.backends.ort.runtime.session import BoundSession, place_of
 
         _check(workload)
-        yield BoundSession(ort_session.load(workload), workload.inputs, place_of(workload))
+        session = ort_session.load(workload)
+        yield BoundSession(session, workload.inputs, place_of(workload), workload.carried)
 
     @contextmanager
     def open_traced(self, workload: Workload) -> Iterator[TracedSession]:

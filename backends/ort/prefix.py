@@ -22,6 +22,7 @@ from onnxprof.plugins.backend import Workload
 from onnxprof.provenance.onnx_graph import read_graph
 from onnxprof.records.elements.table import by_name
 from onnxprof.records.layer import PreparedModel
+from onnxprof.records.sequences.states import Carried
 
 _PROBE = "onnxprof_empty"
 _OWN_OPSET = 13
@@ -46,7 +47,9 @@ def _open(workload: Workload, folder: Path, model: onnx.ModelProto) -> BoundSess
     if _PROBE in names:
         inputs[_PROBE] = np.zeros(1, np.float32)
     session = ort_session.create(workload, prepared, unchanged)
-    return BoundSession(session, inputs, place_of(workload))
+    made = {value.name for value in model.graph.output}
+    shared = (pair for pair in workload.carried.shared if pair[0] in names and pair[1] in made)
+    return BoundSession(session, inputs, place_of(workload), Carried(shared=tuple(shared)))
 
 
 def _prefix(executed: onnx.ModelProto, count: int, dtypes: dict[str, str]) -> onnx.ModelProto:

@@ -10,7 +10,7 @@ short steps in the model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,12 @@ class Repeater:
         computed.
         """
         executed = load_saved(self.saved)
+        shared = {output for _, output in self.workload.carried.shared}
         steps = {
             step: made
             for step, where in places.items()
             if (made := _Step.of(executed.graph, where)) is not None
+            and not made.writes(shared)  # copies of it would each have a buffer of their own
         }
         values = self._values(executed, steps.values())
         opened: dict[int, BoundSession] = {}
@@ -90,6 +92,10 @@ class _Step:
     reads: tuple[str, ...]
     """Names of the step's inputs that are no weights."""
     weights: tuple[onnx.TensorProto, ...]
+
+    def writes(self, names: Collection[str]) -> bool:
+        """Whether one of these tensors is a result of the step."""
+        return any(name in names for node in self.nodes for name in node.output)
 
     @classmethod
     def of(cls, graph: onnx.GraphProto, places: Sequence[int]) -> _Step | None:

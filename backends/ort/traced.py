@@ -57,7 +57,7 @@ class ProfiledSession(BoundSession):
     """A bound session whose every inference is in the runtime's profile."""
 
     def __init__(self, session: Any, workload: Workload, saved: Saved) -> None:
-        super().__init__(session, workload.inputs, place_of(workload))
+        super().__init__(session, workload.inputs, place_of(workload), workload.carried)
         self._workload = workload
         self._saved = saved
         self._types: dict[str, str] = {}
@@ -120,7 +120,7 @@ class ProfiledSession(BoundSession):
 
     def _release(self) -> None:
         """Make room for the witness: outputs alone keep the memory of the session's weights."""
-        self.session = self._binding = None
+        self.session = self._binding = self._turns = None
         self._values, self._names = [], []
 
     def _tied(self, path: Path) -> tuple[Profile, TiedNodes, int]:

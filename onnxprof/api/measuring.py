@@ -36,6 +36,7 @@ from onnxprof.sweeps.events import (
 from onnxprof.sweeps.here import Here
 from onnxprof.sweeps.ledger import Ledger, OnRun
 from onnxprof.sweeps.one_line import announcement, axes_left_out, remarks, tasks_of
+from onnxprof.sweeps.phased import in_phases
 from onnxprof.sweeps.resume import Policy
 from onnxprof.sweeps.tasks import Task
 
@@ -57,14 +58,16 @@ def profile(
     wait: bool = True,
     timeout: float = 900.0,
     memory: float = 0.0,
+    phases: str | Iterable[str] = (),
     **options: Unpack[Measuring],
 ) -> Runs:
     """Time every layer of each model at each batch size, on one runtime and device.
 
     Each is measured in a process of its own; the runs are kept in the folder `store`, or in memory
     alone. `options` are those of the command (`Measuring`): `threads`, `budget` in seconds, ….
-    `timeout` in seconds and `memory` in GiB (0 for what is free) end one measurement; `force`
-    measures what will not fit into memory, too; `wait` is for a device that is in use.
+    `phases` of models with states are as in `--phase`: `decode:512..2048`. `timeout` in seconds
+    and `memory` in GiB (0 for what is free) end one measurement; `force` measures what will not fit
+    into memory, too; `wait` is for a device that is in use.
 
     A measurement that fails is among the `failures` of the result, and a RuntimeWarning. Where none
     succeeds its error is raised; UsageError, ModelError and BackendError for what cannot begin.
@@ -93,7 +96,9 @@ def profile(
             **given,
         )
         root = opened.enter_context(scratch()) if store is None else folders.store(Path(store))
-        tasks = tasks_of(asked, force, fetching, line.note)
+        texts = [phases] if isinstance(phases, str) else list(phases)
+        planned = tasks_of(asked, force, fetching, line.note)
+        tasks = in_phases(planned, texts, fetching, line.note)
         for text in remarks(tasks, asked):
             line.note(text)
         for model, axis in axes_left_out(tasks, asked):

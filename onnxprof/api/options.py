@@ -19,7 +19,7 @@ from onnxprof.sweeps.plans.values import WrongValueError, values
 #: Sizes of axes by name: one, several to take in turn, or a tie to others as in `past + new`.
 Sizes = Mapping[str, int | str | Iterable[int | str]]
 #: Options of the table that functions have as parameters of their own.
-OWN = ("backend", "batches")
+OWN = ("backend", "batches", "phase")
 
 
 # options: made by `make house`

@@ -73,6 +73,11 @@ COMMANDS = {
         "scaling",
         "Say which batch size is worth it, and why.",
     ),
+    "phases": Lazy(
+        f"{_STORED}.phases",
+        "phases",
+        "Put prefill and decode side by side, and say how layers grow.",
+    ),
     "advise": Lazy(
         "onnxprof.cli.commands.reasons.advise",
         "advise",

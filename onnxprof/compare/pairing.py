@@ -42,7 +42,7 @@ def pair(a: Sequence[Run], b: Sequence[Run]) -> Pairing:
 
 def _least(run: Run) -> tuple[object, ...]:
     asked = run.request
-    work = asked.model_name, asked.batch, tuple(sorted(asked.dims))
+    work = asked.model_name, asked.batch, tuple(sorted(asked.dims)), asked.phase
     return *work, asked.granularity, asked.setup
 
 

@@ -10,15 +10,13 @@ import numpy as np
 
 from onnxprof.analysis.intervals import median_ns
 from onnxprof.analysis.once import once
-from onnxprof.analysis.reconcile import Reconciliation, reconcile
+from onnxprof.analysis.reconcile import reconcile
 from onnxprof.analysis.statistics.lines import Line, fit
-from onnxprof.analysis.step_times import divided
 from onnxprof.compare.axes import families as axes
 from onnxprof.compare.axes.families import BATCH, size_in
-from onnxprof.compare.blocks import finest_blocks
-from onnxprof.compare.quantised.counterpart import strays
-from onnxprof.compare.ratios import Floats, ratios, relative_errors
-from onnxprof.compare.replicates import latency_group, row_group
+from onnxprof.compare.blocks import latency_error, parts
+from onnxprof.compare.ratios import Floats, ratios
+from onnxprof.compare.replicates import latency_group
 from onnxprof.compare.systems import labels, system
 from onnxprof.compare.table import RowKind
 from onnxprof.compare.verdict import (
@@ -140,7 +138,7 @@ def _scaling(axis: str, threshold: float, *ordered: Run) -> Scaling:
     _refuse(ordered, sizes, axis)
     points = _points(ordered, sizes, threshold)
     latency = np.array([[point.latency_ns for point in points]], np.float64)
-    errors = np.array([[_error(run)] for run in ordered]).T
+    errors = np.array([[latency_error(run)] for run in ordered]).T
     weights = 1 / (latency[0] * errors[0]) ** 2
     [line] = fit(np.array(sizes, np.float64), latency, errors, weights)
     best = max(points, key=lambda point: point.rate)
@@ -176,7 +174,7 @@ def families(runs: Sequence[Run], axis: str = BATCH) -> list[list[Run]]:
 
 def _family(run: Run) -> tuple[object, ...]:
     asked = run.request
-    return asked.model_name, asked.model_sha256, system(run)
+    return asked.model_name, asked.model_sha256, system(run), asked.phase
 
 
 def _refuse(runs: Sequence[Run], sizes: Sequence[int], axis: str) -> None:
@@ -265,77 +263,13 @@ def _saturation(sizes: Sequence[int], times_ns: Sequence[int]) -> int | None:
     return next((s for s, rate in zip(sizes, rates, strict=True) if 0 < rate >= enough), None)
 
 
-def _error(run: Run) -> float:
-    """Relative standard error of a run's un-profiled median."""
-    return float(relative_errors(latency_group(run))[0])
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A row before its line is known: times and their relative errors, one a size."""
-
-    kind: RowKind
-    times_ns: tuple[int, ...]
-    errors: tuple[float, ...]
-    layers: tuple[str, ...] = ()
-    operators: tuple[str, ...] = ()
-
-
 def _rows(runs: Sequence[Run], sizes: Sequence[int], weights: Floats) -> Iterator[ScaledRow]:
-    if any(run.timings is None or not run.timings.step_ns.size for run in runs):
+    every = parts(runs)
+    if not every:
         return
-    parts = [*_layer_parts(runs), *_other_parts(runs)]
-    times = np.array([part.times_ns for part in parts], np.float64)
-    errors = np.array([part.errors for part in parts], np.float64)
+    times = np.array([part.times_ns for part in every], np.float64)
+    errors = np.array([part.errors for part in every], np.float64)
     lines = fit(np.array(sizes, np.float64), times, errors, weights)
-    for part, line in zip(parts, lines, strict=True):
+    for part, line in zip(every, lines, strict=True):
         saturated = _saturation(sizes, part.times_ns) if part.kind is RowKind.BLOCK else None
         yield ScaledRow(part.kind, part.times_ns, line, part.layers, part.operators, saturated)
-
-
-def _layer_parts(runs: Sequence[Run]) -> Iterator[_Part]:
-    """Blocks of layers in graph order, then the time of steps of no layer."""
-    blocks = finest_blocks(runs)
-    kinds = {layer.name: layer.op_type for run in reversed(runs) for layer in run.table.nodes}
-    columns = [_column(run, [b.steps[i] for b in blocks]) for i, run in enumerate(runs)]
-    for place in range(len(blocks) + 1):
-        times = tuple(int(ns[place]) for ns, _ in columns)
-        errors = tuple(float(error[place]) for _, error in columns)
-        if place == len(blocks):
-            yield _Part(RowKind.NO_LAYER, times, errors)
-        else:
-            names = blocks[place].layers
-            yield _Part(
-                RowKind.BLOCK, times, errors, names, tuple(kinds.get(name, "") for name in names)
-            )
-
-
-def _column(run: Run, rows: Sequence[tuple[int, ...]]) -> tuple[Floats, Floats]:
-    """Times of the blocks and of no layer, and their relative errors."""
-    every = [*rows, strays(run)]
-    whole = divided(run).whole_ns
-    times = np.array([whole[list(steps)].sum() for steps in every], np.float64)
-    return times, np.nan_to_num(relative_errors(row_group(run, every)), nan=1.0)
-
-
-def _other_parts(runs: Sequence[Run]) -> Iterator[_Part]:
-    sums = [reconcile(run) for run in runs]
-    for kind, of in _OTHERS:
-        times = tuple(of(one) for one in sums)
-        # As uncertain as the median that it is a difference of.
-        errors = tuple(
-            _error(run) * one.total_ns / max(1, abs(ns))
-            for run, one, ns in zip(runs, sums, times, strict=True)
-        )
-        yield _Part(kind, times, errors)
-
-
-def _interruptions(sums: Reconciliation) -> int:
-    return sums.interruptions_ns or 0
-
-
-def _overhead(sums: Reconciliation) -> int:
-    return sums.overhead_ns
-
-
-_OTHERS = ((RowKind.INTERRUPTIONS, _interruptions), (RowKind.OVERHEAD, _overhead))

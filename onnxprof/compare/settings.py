@@ -24,8 +24,8 @@ UNKNOWN_THREADS = 0
 
 #: Sizes of axes by name, sorted.
 Dims = tuple[tuple[str, int], ...]
-#: Sizes of axes, and the digest of the input file; empty for generated inputs.
-Work = tuple[Dims, str]
+#: Sizes of axes, the digest of the input file (empty for generated inputs), and the phase.
+Work = tuple[Dims, str, str]
 T = TypeVar("T")
 
 
@@ -45,6 +45,8 @@ class Settings:
     dims: Dims = ()
     inputs: str = ""
     """SHA-256 of the input file; empty for generated inputs."""
+    phase: str = ""
+    """As `decode:512`; empty for a plain inference."""
     written: bool = False
     """Whether the runtime was not to optimise the graph."""
     threads: int = ANY_THREADS
@@ -54,7 +56,7 @@ class Settings:
     @property
     def work(self) -> Work:
         """What is computed, by whatever means."""
-        return self.dims, self.inputs
+        return self.dims, self.inputs, self.phase
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -69,6 +71,7 @@ class Settings:
         """
         parts = [f"{name!r}={size}" for name, size in self.dims]
         parts += [f"inputs={self.inputs}"] if self.inputs else []
+        parts += [f"phase={self.phase}"] if self.phase else []
         parts += ["written"] if self.written else []
         parts += [f"threads={self.threads}"] if self.threads != ANY_THREADS else []
         parts += [f"level={self.setup.level!r}"] if self.setup.level else []
@@ -83,10 +86,16 @@ def settings_of(asked: Request) -> Settings:
     return Settings(
         tuple(sorted(asked.dims)),
         asked.inputs_sha256,
+        asked.phase,
         asked.granularity is Granularity.WRITTEN,
         asked.threads if on_cpu else ANY_THREADS,
         asked.setup,
     )
+
+
+def sized(asked: Request) -> Work:
+    """The work of a request without its inputs: sizes of axes, and the phase."""
+    return tuple(sorted(asked.dims)), "", asked.phase
 
 
 def is_imported(asked: Request) -> bool:
@@ -117,10 +126,10 @@ def facet_words(settings: Settings, facet: Facet) -> tuple[str, ...]:
 
 
 def work_words(work: Work) -> tuple[str, ...]:
-    """`seq=128`, `inputs 1f09c2aa`; none for a model without such axes on generated inputs."""
-    dims, inputs = work
+    """`decode:512`, `seq=128`, `inputs 1f09c2aa`; none for a model without such axes or inputs."""
+    dims, inputs, phase = work
     sizes = tuple(f"{name}={size}" for name, size in dims)
-    return (*sizes, *((f"inputs {inputs[:8]}",) if inputs else ()))
+    return (*((phase,) if phase else ()), *sizes, *((f"inputs {inputs[:8]}",) if inputs else ()))
 
 
 def threads_text(count: int) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from onnxprof.analysis.standing import Measurement, standing
 from onnxprof.compare.axes.families import BATCH, followers, sizes_in
 from onnxprof.compare.quantised.counterpart import counterparts
-from onnxprof.compare.settings import settings_of, threads_text, work_words
+from onnxprof.compare.settings import sized, threads_text, work_words
 from onnxprof.errors import UsageError
 from onnxprof.records.run import CORES, IMPORTED, PUBLISHED, RUNTIME, Request, Run
 from onnxprof.records.step import USUAL
@@ -52,7 +52,8 @@ def newest(runs: Sequence[M]) -> list[M]:
     found: dict[tuple[object, ...], M] = {}
     for run in runs:
         asked = run.request
-        key = system(run), asked.model_name, asked.batch, tuple(sorted(asked.dims))
+        work = asked.batch, asked.phase, tuple(sorted(asked.dims))
+        key = system(run), asked.model_name, work
         if key not in found or standing(run) >= standing(found[key]):
             found[key] = run
     return list(found.values())
@@ -132,8 +133,9 @@ def _axes(runs: Sequence[Run], over: str) -> _Fact:
     free = {over, *followers(points, over)} if over else set[str]()
 
     def held(run: Run) -> str:
-        dims = settings_of(run.request).dims
-        return ", ".join(work_words((tuple(p for p in dims if p[0] not in free), ""))) or "none"
+        dims, inputs, phase = sized(run.request)
+        kept = tuple(p for p in dims if p[0] not in free)
+        return ", ".join(work_words((kept, inputs, phase))) or "none"
 
     return _Fact(
         "axes",
@@ -270,7 +272,7 @@ def _asked(run: Run) -> dict[str, str]:
         "model": asked.model_name,
         "model digest": asked.model_sha256[:12],
         "batch": str(asked.batch),
-        "axes": ", ".join(work_words((settings_of(asked).dims, ""))) or "none",
+        "axes": ", ".join(work_words(sized(asked))) or "none",
         "inputs": asked.inputs_sha256[:12] or f"generated, seed {asked.seed}",
         "backend": f"{asked.backend}, provider {asked.provider}",
         "device": asked.device_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -19,13 +19,9 @@ from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Bounds, Proof, ReferenceRun, Workload
 from onnxprof.plugins.verbs import MemoryCounting
 from onnxprof.provenance.verify.outcomes import all_unchecked
-from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
 from onnxprof.records.step import Step
 from onnxprof.records.warning import WarningKind
-
-if TYPE_CHECKING:
-    from onnxprof.model.file import ModelFile
 
 Feeds = Mapping[str, NDArray[Any]]
 #: The part of the free memory that the check may take.
@@ -97,13 +93,10 @@ def with_allocations(run: Run, workload: Workload, progress: Callable[[str, floa
     return replace(run, counted_memory=counted)
 
 
-def feeds(inputs: Feeds, table: LayerTable, model: ModelFile, seed: int) -> list[Feeds]:
-    """The run's inputs and those of another seed, where they can be made up."""
-    from onnxprof.model.feeds import generate
-    from onnxprof.model.file import declared_fills
-
+def feeds(inputs: Feeds, others: Callable[[], Feeds]) -> list[Feeds]:
+    """The run's inputs and others, of another seed, where they can be made up."""
     try:
-        return [inputs, generate(table, seed + 1, declared_fills(model))]
+        return [inputs, others()]
     except OnnxprofError:
         return [inputs]
 

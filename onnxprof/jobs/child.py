@@ -32,6 +32,8 @@ from onnxprof.plugins.verbs import begin, prepared
 from onnxprof.processes.confined import Limits, confine
 from onnxprof.records.layer import Layer, LayerTable, Tensor
 from onnxprof.records.run import Run
+from onnxprof.records.sequences.phase import Phase
+from onnxprof.records.sequences.states import Carried
 from onnxprof.records.step import Timer
 from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.runtimes.overlay import refuse_another
@@ -98,10 +100,11 @@ def perform(
     run = with_allocations(run, work, progress) if options.allocations else run
     progress("checking provenance", 1.0)
     memory.give_back()
-    fed = partial(feeds, inputs, job.table, model, options.seed) if options.verify else None
+    others = partial(made_up, job, model, options.seed + 1)
+    fed = partial(feeds, inputs, others) if options.verify else None
     run = with_verdicts(run, found.proof, fed, keep, options.verify_seconds)
     run = _compared(job, run, work, found, progress, keep) if options.parity else run
-    return _with_lacks(run, backend)
+    return _with_lacks(run, backend, job)
 
 
 def refuse_another_runtime(job: Job) -> None:
@@ -110,10 +113,12 @@ def refuse_another_runtime(job: Job) -> None:
         refuse_another(Path(folder))
 
 
-def _with_lacks(run: Run, backend: Backend) -> Run:
-    """The run with a note for all that this version of the runtime lacks."""
-    lacks = (RunWarning(WarningKind.RUNTIME_LACKS, subject=text) for text in verbs.lacks(backend))
-    return replace(run, warnings=(*run.warnings, *lacks))
+def _with_lacks(run: Run, backend: Backend, job: Job) -> Run:
+    """The run with notes on what this version of the runtime, or the backend, lacks."""
+    found = [RunWarning(WarningKind.RUNTIME_LACKS, subject=text) for text in verbs.lacks(backend)]
+    if handing_on(job) and not verbs.carries(backend, job.provider):
+        found.append(RunWarning(WarningKind.STATES_KEPT, subject=backend.name))
+    return replace(run, warnings=(*run.warnings, *found))
 
 
 def _silent(_: str, __: float) -> None:
@@ -138,6 +143,7 @@ def workload(
         timer=job.options.timer.value,
         tell=lambda text: progress(text, 0.0),
         setup=job.options.setup,
+        carried=handing_on(job),
     )
 
 
@@ -205,12 +211,30 @@ def _watching(job: Job) -> Iterator[telemetry.Watch | None]:
 
 def inputs_of(job: Job, model: ModelFile) -> tuple[Arrays, str]:
     """The arrays that a job is fed, and the digest of the file that they are from, if any."""
-    from onnxprof.model.feeds import from_file, generate
-    from onnxprof.model.file import batch_axes, declared_fills
+    from onnxprof.model.feeds import from_file
+    from onnxprof.model.file import batch_axes
 
     if job.options.inputs:
         return from_file(Path(job.options.inputs), job.table, batch_axes(model, {}).axes)
-    return generate(job.table, job.options.seed, declared_fills(model)), ""
+    return made_up(job, model, job.options.seed), ""
+
+
+def made_up(job: Job, model: ModelFile, seed: int) -> Arrays:
+    """Arrays of this seed, which say of a phase what there is to say."""
+    from onnxprof.model.feeds import generate
+    from onnxprof.model.file import declared_fills
+    from onnxprof.sequences.feeding import fed
+
+    arrays = generate(job.table, seed, declared_fills(model))
+    return arrays if job.states is None else fed(arrays, job.states, Phase.of(job.options.phase))
+
+
+def handing_on(job: Job) -> Carried:
+    """How the job's sessions are to hand states on."""
+    from onnxprof.sequences.feeding import carried
+
+    phase = job.options.phase
+    return Carried() if job.states is None else carried(job.states, Phase.of(phase))
 
 
 def _recorded(job: Job, digest: str, found: Measurement, told: Sequence[RunWarning]) -> Run:

@@ -16,6 +16,7 @@ from onnxprof.processes.cores import Split
 from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import CORES, Request, Run
+from onnxprof.records.sequences.states import States
 from onnxprof.records.warning import RunWarning
 
 #: The options that a stored run keeps, under the same names.
@@ -52,6 +53,8 @@ class Job:
     """How often the first process repeated which step, for the later ones."""
     amount: Amount = field(default_factory=Amount)
     """What each process is to sample where the budget does not decide it."""
+    states: States | None = None
+    """The model's states, where a phase is to be measured."""
     paths: tuple[str, ...] = ()
     """Folders that its process imports from before all others: another version of the runtime."""
 
@@ -77,13 +80,14 @@ class Job:
 
     @property
     def title(self) -> str:
-        """The model, its batch and its sizes, for messages."""
+        """The model, its batch, sizes and phase, for messages."""
         return f"{self.facts.name} at {self.sizes}"
 
     @property
     def sizes(self) -> str:
-        """`batch 8`, `batch 1, sequence=128`."""
-        return ", ".join((f"batch {self.batch}", *each(self.table.dims)))
+        """`batch 8`, `batch 1, sequence=128`, `batch 1, decode:512`."""
+        phase = (self.options.phase,) if self.options.phase else ()
+        return ", ".join((f"batch {self.batch}", *phase, *each(self.options.dims)))
 
     def asking(self, **changes: Any) -> Job:
         """The same with other options."""

@@ -253,6 +253,14 @@ class Options:
             texts=_pairs,
         ),
     )
+    phase: str = field(
+        default="",
+        metadata=_said(
+            "--phase",
+            "Of a model with states: prefill:512, decode:512..2048, steps:16; docs/decoders.md.",
+            metavar="KIND:SIZE",
+        ),
+    )
     only_verify: bool = False
     """The check by values is what was asked for: it has its longest time."""
     limits: Limits = field(default_factory=Limits)

@@ -40,6 +40,7 @@ from onnxprof.records.device import Device
 from onnxprof.records.layer import LayerTable
 from onnxprof.records.memory import PredictedMemory
 from onnxprof.records.run import Run
+from onnxprof.records.sequences.states import States
 
 if TYPE_CHECKING:
     from onnxprof.model.file import ModelFile
@@ -126,6 +127,10 @@ class InspectedModel:
     inputs_sha256: str = ""
     refused: tuple[tuple[int, UsageError], ...] = ()
     """Batches that it cannot have, such as those of too large inputs, and why."""
+    states: States | None = None
+    """Its states, where a phase is asked for."""
+    decided: frozenset[str] = frozenset()
+    """Axes whose sizes the phase decides."""
 
 
 def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> InspectedModel:
@@ -135,11 +140,15 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> In
     from onnxprof.model.file import batch_axes, model_axes, open_found
     from onnxprof.model.sizing import sizing
     from onnxprof.model.suggestion import refuse_missing
+    from onnxprof.sequences.planned import in_phase
 
     model = open_found(file)
     absent = optional - model_axes(model) if optional else optional
     asked = {name: size for name, size in options.dims if name not in absent}
-    sizes = sizing(model, asked, _given(model, options.inputs))
+    arrays = _given(model, options.inputs)
+    given = {**arrays, **asked}
+    states, decided = in_phase(model, options.phase, given) if options.phase else (None, {})
+    sizes = sizing(model, {**asked, **decided}, arrays)
     refuse_missing(model, sizes, partial(trouble, model))
     tables, refused = _tables(model, options.batches, sizes)
     digest, axes = "", batch_axes(model, {})
@@ -152,6 +161,8 @@ def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> In
         axes.own if axes.fixed else 0,
         inputs_sha256=digest,
         refused=refused,
+        states=states,
+        decided=frozenset(decided),
     )
 
 
@@ -225,7 +236,7 @@ def jobs_of(
             models=(published(inspection.model.facts).reference,),
             device=device.id if options.device == ALL else options.device or device.kind,
             batches=(table.batch,),
-            dims=table.dims,
+            dims=tuple(dim for dim in table.dims if dim[0] not in inspection.decided),
             threads=options.threads or usable_cores(),
         )
         if device.kind == "cpu":
@@ -242,6 +253,7 @@ def jobs_of(
             is_free=not inspection.own_batch,
             inputs_sha256=inspection.inputs_sha256,
             amount=options.amount(),
+            states=inspection.states,
         )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnxprof.records.device import Availability, Device
 from onnxprof.records.gpu import ApiRow, KernelRow
 from onnxprof.records.layer import LayerTable, PreparedModel, Tensor
+from onnxprof.records.sequences.states import CARRIES_NONE, Carried
 from onnxprof.records.step import USUAL, Granularity, Setup, Step
 from onnxprof.records.timings import Samples
 
@@ -48,6 +49,8 @@ class Workload:
     """Whether other sessions of the process infer at the same time, with as many threads each."""
     setup: Setup = USUAL
     """How the user had the runtime set; every session of the workload is set so."""
+    carried: Carried = CARRIES_NONE
+    """How states are handed on, for backends that can; see `verbs.Carrying`."""
 
     @property
     def most_traced(self) -> int:

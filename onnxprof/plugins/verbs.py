@@ -84,6 +84,14 @@ class Lacking(Protocol):
 
 
 @runtime_checkable
+class Carrying(Protocol):
+    """A backend whose sessions hand states on as `Workload.carried` says."""
+
+    def carries(self, provider: str) -> bool:
+        """Whether they do with this provider; others read the same states in each inference."""
+
+
+@runtime_checkable
 class Providing(Protocol):
     """A backend that names its providers, where these are not just kinds of devices."""
 
@@ -304,6 +312,12 @@ def configured(backend: Backend, setup: Setup, provider: str) -> Setup:
 def lasts(backend: Backend, provider: str) -> bool:
     """Whether the backend's process may measure one size after another; not where it has no say."""
     found = _asked(lambda: (backend.lasts(provider),)) if isinstance(backend, Lasting) else ()
+    return found == (True,)
+
+
+def carries(backend: Backend, provider: str) -> bool:
+    """Whether the backend's sessions hand states on; not where it has no say."""
+    found = _asked(lambda: (backend.carries(provider),)) if isinstance(backend, Carrying) else ()
     return found == (True,)
 
 

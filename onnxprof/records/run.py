@@ -66,6 +66,8 @@ class Request:
     """Options of the execution provider that the user set, by name, sorted."""
     runtime: str = ""
     """Package and version of a runtime beside the installed one; empty for that one."""
+    phase: str = ""
+    """Phase of a model with states, as `decode:512`; empty for a plain inference."""
 
     @property
     def setup(self) -> Setup:
@@ -73,10 +75,16 @@ class Request:
         return Setup(self.optimization_level, self.session_options, self.provider_options)
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """What is not as usual, in words: the phase, and how the runtime was set."""
+        return (*((self.phase,) if self.phase else ()), *self.setup.words)
+
+    @property
     def sizes(self) -> str:
-        """`batch 8`, `batch 1, sequence=128`."""
+        """`batch 8`, `batch 1, sequence=128`, `batch 1, decode:512`."""
+        phase = (self.phase,) if self.phase else ()
         axes = (f"{name}={size}" for name, size in self.dims)
-        return ", ".join((f"batch {self.batch}", *axes))
+        return ", ".join((f"batch {self.batch}", *phase, *axes))
 
     @property
     def title(self) -> str:

@@ -291,6 +291,14 @@ class WarningKind(StrEnum):
         subject="the call, and what was done instead",
         words=lambda w: f"This version of the runtime lacks something: {w.subject}.",
     )
+    STATES_KEPT = Entry(
+        "states_kept",
+        subject="the backend",
+        words=lambda w: (
+            f"{w.subject} hands no states on: each inference read the same ones, from buffers that"
+            " its outputs do not share."
+        ),
+    )
     LAUNCH_TIMES = Entry(
         "launch_times",
         value=Figure("part of the steps whose times rest on launches", Unit.FRACTION),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from onnxprof.errors import ModelError, UsageError
 from onnxprof.model.feeds import from_file, generate
-from onnxprof.model.file import batch_axes, declared_fills, open_found, prepare
+from onnxprof.model.file import ModelFile, batch_axes, declared_fills, open_found, prepare
 from onnxprof.model.graph.data_files import DataFolder, is_external
 from onnxprof.model.graph.read import read_prepared
 from onnxprof.model.graph.weights import size_bytes
@@ -27,9 +27,12 @@ from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import LayerTable, PreparedModel
 from onnxprof.records.run import Run
+from onnxprof.records.sequences.phase import Phase
 from onnxprof.records.step import Granularity, Step
 from onnxprof.repro.cut import Cut, cut, upstream
 from onnxprof.repro.script import Setting, text
+from onnxprof.sequences.feeding import fed
+from onnxprof.sequences.read import states_of
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -100,7 +103,7 @@ def write(run: Run, step: Step, model: Resolved, inputs: Path | None, folder: Pa
     opened = open_found(model)
     asked = run.request
     _refuse_other(run, opened.facts().sha256, str(opened.path))
-    dims = dict(asked.dims)
+    dims = dict(run.table.dims)
     table = inspect(opened, asked.batch, dims)
     fed = _fed(run, table, inputs, opened)
     prepared = prepare(opened, asked.batch, dims)
@@ -144,10 +147,16 @@ def _refuse_other(run: Run, sha256: str, where: str) -> None:
         )
 
 
+def in_phase(arrays: Arrays, opened: ModelFile, phase: str) -> Arrays:
+    """The arrays as the phase has them, where there is one."""
+    return fed(arrays, states_of(opened), Phase.of(phase)) if phase else arrays
+
+
 def _fed(run: Run, table: LayerTable, inputs: Path | None, opened: Any) -> Arrays:
     digest = run.request.inputs_sha256
     if inputs is None and not digest:
-        return generate(table, run.request.seed, declared_fills(opened))
+        arrays = generate(table, run.request.seed, declared_fills(opened))
+        return in_phase(arrays, opened, run.request.phase)
     if inputs is None:
         raise UsageError(
             "the run was measured with arrays of a file, which is not stored with it",

@@ -101,7 +101,7 @@ def _request_defaults() -> tuple[tuple[str, Any], ...]:
 
 
 #: Fields that a request without them leaves out, so that such runs are the bytes that they were.
-LATER = ("optimization_level", "session_options", "provider_options")
+LATER = ("optimization_level", "session_options", "provider_options", "phase")
 
 
 def request_to_json(request: Request) -> dict[str, Json]:

@@ -33,9 +33,10 @@ def stem(request: Request, created: str) -> str:
 def file_stem(request: Request, created: str) -> str:
     """The file name of a run, without `-failed`, a number and the ending.
 
-    Sizes of axes are there for whoever reads it; the digest tells requests apart.
+    The phase and sizes of axes are there for whoever reads it; the digest tells requests apart.
     """
-    axes = [f"{path_part(name)}={size}" for name, size in sorted(request.dims)]
+    axes = [request.phase.replace(":", "=")] if request.phase else []
+    axes += [f"{path_part(name)}={size}" for name, size in sorted(request.dims)]
     sizes = ",".join(axes).replace("-", "_")[:_LONGEST_PART]
     return prefix(request) + "-".join(filter(None, (sizes, _moment(created))))
 

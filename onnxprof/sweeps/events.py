@@ -32,11 +32,14 @@ class JobName:
     """The machine that runs it; empty for this one."""
     runtime: str = ""
     """Package and version of a runtime beside the installed one; empty for that one."""
+    phase: str = ""
+    """As `decode:512`; empty for a plain inference."""
 
     @property
     def sizes(self) -> str:
-        """`batch 8`, `batch 1, sequence=128`."""
-        return ", ".join((f"batch {self.batch}", *each(self.dims)))
+        """`batch 8`, `batch 1, sequence=128`, `batch 1, decode:512`."""
+        phase = (self.phase,) if self.phase else ()
+        return ", ".join((f"batch {self.batch}", *phase, *each(self.dims)))
 
     @property
     def title(self) -> str:

@@ -109,7 +109,8 @@ class Here:
     def inspected(self, task: Task, progress: Progress) -> InspectedModel:
         """What the model's file says at the task's batches. Raises UsageError or ModelError."""
         asked = task.options
-        key = (asked.models, asked.dims, task.optional_dims, asked.inputs, asked.batches)
+        sizes = (asked.dims, task.optional_dims, asked.phase, asked.batches)
+        key = (asked.models, sizes, asked.inputs)
         if self._last is not None and self._last[0] == key and self._last[1].model.is_current:
             return self._last[1]
         found = inspect_found(resolve(task.model, progress), asked, task.optional_dims)
@@ -300,7 +301,7 @@ class _Course:
             device=job.device.id,
             batch=shown or job.batch,
             threads=job.options.threads,
-            dims=job.table.dims,
+            dims=job.options.dims,
         )
 
     def _advance(self, job: Job, phase: str, share: float) -> None:

@@ -82,6 +82,7 @@ class Task:
             dims=asked.dims,
             node=node,
             runtime=asked.runtime,
+            phase=asked.phase,
         )
 
     def jobs(self, node: str = "") -> tuple[JobName, ...]:

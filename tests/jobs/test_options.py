@@ -52,6 +52,7 @@ OTHERS: dict[str, Any] = {
     "optimization_level": "basic",
     "session_options": (("session.disable_prepacking", "1"), ("a", "b=c")),
     "provider_options": (("use_tf32", "0"),),
+    "phase": "decode:64",
 }
 
 
@@ -149,7 +150,7 @@ def test_the_request_keeps_what_it_has_a_field_for() -> None:
         *("backend", "provider", "runtime", "dims", "threads", "granularity", "timer", "seed"),
         "processes",
         *("iterations", "warmup", "duration", "streams"),
-        *("optimization_level", "session_options", "provider_options"),
+        *("optimization_level", "session_options", "provider_options", "phase"),
     }
     assert {name: getattr(stored, name) for name in shared} == {
         name: OTHERS[name] for name in shared

@@ -39,7 +39,7 @@ FLOORS = (
         "backends.tensorrt",
         "backends.torch",
     ),
-    ("checks", "publish", "imports", "runtimes"),
+    ("checks", "publish", "imports", "runtimes", "sequences"),
     ("jobs", "repro", "rewrite"),
     ("sweeps", "scenarios", "gate"),
     ("api",),

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from onnxprof.backends.ort.runtime import lacks, rare, settings
 from onnxprof.backends.ort.runtime import providers as ort_providers
 from onnxprof.backends.ort.runtime.errors import failure, runtime_errors
+from onnxprof.backends.ort.runtime.turns import Turns
 from onnxprof.backends.ort.runtime.values import array_of, described, fed, ortvalue_of, view_of
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
 from onnxprof.records.device import device_index
 from onnxprof.records.layer import PreparedModel, Tensor
+from onnxprof.records.sequences.states import CARRIES_NONE, Carried
 from onnxprof.records.step import Granularity
 
 _FATAL_ONLY = 4
@@ -172,8 +174,16 @@ class BoundSession:
     On a GPU the runtime waits at the end of an inference until the GPU is done.
     """
 
-    def __init__(self, session: Any, inputs: Mapping[str, NDArray[Any]], place: Place) -> None:
+    def __init__(
+        self,
+        session: Any,
+        inputs: Mapping[str, NDArray[Any]],
+        place: Place,
+        carried: Carried = CARRIES_NONE,
+    ) -> None:
         self.session = session
+        self._shared = {output: before for before, output in carried.shared}
+        self._turns = Turns(carried) if carried.fed_back else None
         self._inputs: dict[str, Any] = dict(inputs)
         self._place = place
         self._binding: Any = None
@@ -195,7 +205,12 @@ class BoundSession:
         ]
 
     def values(self) -> dict[str, NDArray[Any]]:
-        """Copies of the last outputs; sequences, maps and types without an array are left out."""
+        """Copies of the last outputs; sequences, maps and types without an array are left out.
+
+        Where states are fed back they are those of a first step, whose inputs are known.
+        """
+        if self._turns is not None and self._turns.restarted():
+            self.infer()
         return self._arrays(array_of)
 
     def views(self) -> dict[str, NDArray[Any]]:
@@ -223,6 +238,8 @@ class BoundSession:
                 self.session.run_with_iobinding(self._binding)
                 self._values = self._binding.get_outputs()
                 self._infer = type(self)._second
+            elif self._turns is not None:
+                raise BackendError("its states cannot be bound: not all inputs are numbers")
             else:
                 self._inputs = fed(self._inputs)
                 self._run_unbound()
@@ -235,12 +252,15 @@ class BoundSession:
             if narrow is not None:  # the runtime copies it to the device
                 self._held[name] = narrow
                 self._binding.bind_ortvalue_input(name, narrow)
-            elif self._place.device == "cpu":
+            elif self._place.device == "cpu" and name not in self._shared.values():
                 self._binding.bind_cpu_input(name, array)
             else:
                 self._binding.bind_ortvalue_input(name, self._placed(name, array))
         for name in self._names:
-            self._binding.bind_output(name, *self._place)
+            if (before := self._shared.get(name)) in self._held:
+                self._binding.bind_ortvalue_output(name, self._held[before])
+            else:
+                self._binding.bind_output(name, *self._place)
 
     def _placed(self, name: str, array: NDArray[Any]) -> Any:
         """The input on the device, copied there once."""
@@ -260,9 +280,23 @@ class BoundSession:
             for name, value in zip(self._names, self._values, strict=True):
                 self._binding.bind_ortvalue_output(name, value)
             self.session.run_with_iobinding(self._binding)
-        except Exception:
+        except Exception as error:
+            if self._turns is not None:
+                raise failure(error, "cannot feed its states back") from error
             self._binding = dynamic
         self._infer = type(self)._run_bound
+        if self._turns is not None:
+            made = dict(zip(self._names, self._values, strict=True))
+            self._turns.bind(self.session, self._inputs, made, self._place)
+            self._infer = type(self)._run_in_turn
+
+    def _run_in_turn(self) -> None:
+        """The next step, which reads the states that the last one wrote."""
+        assert self._turns is not None
+        try:
+            self.session.run_with_iobinding(self._turns.next())
+        except Exception as error:
+            raise failure(error, _CANNOT_RUN) from error
 
     def _run_bound(self) -> None:
         try:  # unlike a context manager, free if nothing is raised

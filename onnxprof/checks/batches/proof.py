@@ -57,7 +57,7 @@ def beside(
     question = Question(
         model=model,
         batches=(asked.batch,),
-        dims=asked.dims,
+        dims=run.table.dims,
         seed=asked.seed,
         inputs=inputs,
         threads=asked.threads,

@@ -32,7 +32,8 @@ def title(job: JobName, *, with_device: bool = True, is_short: bool = False) -> 
     place = device_name(job.device) + (f" of {job.node}" if job.node else "")
     runtime = f"{backend} on {place}" if with_device and place else backend
     sizes = [f"{axis}={size}" for axis, size in job.dims]
-    return printable(", ".join([job.model, runtime, *_setting(job, is_short), *sizes]))
+    phase = [job.phase] if job.phase else []
+    return printable(", ".join([job.model, runtime, *_setting(job, is_short), *phase, *sizes]))
 
 
 def _setting(job: JobName, is_short: bool) -> list[str]:

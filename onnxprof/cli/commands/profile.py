@@ -22,13 +22,22 @@ if TYPE_CHECKING:
     from onnxprof.sweeps.events import Event, JobName
     from onnxprof.sweeps.tasks import Task
 
+_Phases = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KIND:SIZES",
+        help="Of a model with states, repeatable: prefill:512, decode:512..2048, steps:16.",
+    ),
+]
+
 
 @takes(
-    *("models", "backend", "device", "provider", "batch", "threads", "budget", "processes"),
-    *("granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
+    *("models", "backend", "device", "provider", "batch", "threads", "budget"),
+    *("processes", "granularity", "timer", "dim", "inputs", "seed", "store", "timeout", "memory"),
     *("parity", "verify", "telemetry", "allocations", "runtime", "force", "wait", "as_json"),
     *("quiet", "iterations", "warmup", "duration", "streams"),
     *("optimization_level", "session_option", "provider_option", "save_optimized"),
+    *("phase", "context"),
     backend=Own("The runtime, or several as in ort,torch; see onnxprof doctor."),
     batch=Own(default="1,2,4,8,16,32"),
 )
@@ -57,6 +66,8 @@ def profile(
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables.")] = False,
     save_optimized: SaveOptimized = None,
+    phase: _Phases = None,
+    context: typer.Context = None,  # type: ignore[assignment]
 ) -> int:
     """Time every layer of each model at each batch size, on a runtime, or several in turn."""
     from rich.console import Console
@@ -68,12 +79,14 @@ def profile(
     from onnxprof.processes.limits import Limits
     from onnxprof.store.folder import Store
     from onnxprof.sweeps.one_line import axes_left_out, remarks, tasks_of
+    from onnxprof.sweeps.phased import in_phases
 
     limits = Limits(timeout, memory_limit(memory))
+    asked |= {"batches": (1,)} if phase and not _is_given(context, "batch") else {}
     options = Options(models=tuple(models), limits=limits, **asked)
     console = Console(stderr=True)
     with fetching(console) as progress:
-        tasks = tasks_of(options, force, progress, say)
+        tasks = in_phases(tasks_of(options, force, progress, say), phase or (), progress, say)
     for text in remarks(tasks, options):
         say(text)
     if save_optimized:
@@ -85,6 +98,12 @@ def profile(
     if save_optimized and code in (0, 1):
         save_of_task(save_optimized, tasks[0])
     return code
+
+
+def _is_given(context: typer.Context, parameter: str) -> bool:
+    """Whether the user gave the option; a phase is of one sequence where no batch is given."""
+    source = context.get_parameter_source(parameter) if context else None
+    return source is not None and source.name != "DEFAULT"
 
 
 def _measure(
@@ -196,6 +215,7 @@ class _Told:
         if not self._quiet:
             _show_scaling(good)
             _show_side_by_side(good)
+            _show_phases(good)
             for text in dict.fromkeys(text for run in good if (text := self._shelf.missing(run))):
                 say(text)
         if self._as_json:
@@ -240,6 +260,15 @@ def _show_side_by_side(runs: list[Run]) -> None:
 
     if len({run.request.backend for run in runs}) > 1:
         display(*side_by_side(runs, terminal_width()))
+
+
+def _show_phases(runs: list[Run]) -> None:
+    """Where a model was measured in several phases, how they stand to each other."""
+    if len({run.request.phase for run in runs} - {""}) > 1:
+        from onnxprof.cli.output import display
+        from onnxprof.publish.phases.tables import side_by_side
+
+        display(*side_by_side(runs))
 
 
 def _close(runs: list[Run], unplanned: int, store: Store) -> int:

@@ -237,7 +237,7 @@ def column_text(column: Column, alignment: Alignment) -> str:
         "" if provider == run.device.kind else f"provider {provider}",
         *(fact for fact in _facts(column) if fact not in common),
         "" if run.request.granularity.value == "executed" else "as written",
-        *run.request.setup.words,
+        *run.request.words,
         _timer(run),
         _outputs(run),
     )

@@ -112,7 +112,8 @@ def _environment(run: Tracked) -> str:
     """What else was asked for: runtime, provider, threads, axes, granularity."""
     asked = run.run.request
     axes = "-".join(f"{axis}{size}" for axis, size in asked.dims)
-    parts = (asked.backend, asked.provider, f"t{asked.threads}", axes, str(asked.granularity))
+    place = asked.backend, asked.provider, f"t{asked.threads}"
+    parts = (*place, asked.phase.replace(":", ""), axes, str(asked.granularity))
     return unique_slug("-".join(filter(None, parts)), (), repr(asked.dims))
 
 

@@ -79,6 +79,7 @@ def name(run: Run) -> str:
         asked.device_id,
         f"batch {asked.batch}",
         sentences.threads(asked.threads),
+        *([asked.phase] if asked.phase else []),
         *(f"{axis}={size}" for axis, size in asked.dims),
     ]
     if asked.granularity is not Granularity.EXECUTED:

@@ -25,10 +25,12 @@ from onnxprof.publish.json.kinds import (
     record,
 )
 from onnxprof.publish.json.parts import REQUEST
+from onnxprof.records.sequences.phase import PhaseKind
 from onnxprof.records.step import Confidence
 
 if TYPE_CHECKING:
     from onnxprof.compare.changes import Comparison
+    from onnxprof.compare.growth.phases import Phases
     from onnxprof.compare.over_batches import Batches
     from onnxprof.compare.scaling import Scaling
     from onnxprof.compare.table import Alignment
@@ -201,6 +203,36 @@ SCALING = Document(
     {"scalings": listed(_SCALING)},
 )
 
+_POLYNOMIAL = record({"order": COUNT, "coefficients_ns": listed(NUMBER), "misfit": NUMBER})
+_GROWN_BLOCK = {"layers": listed(TEXT), "operators": listed(TEXT), "times_ns": listed(NUMBER)}
+_GROWN_ROW = record(
+    {**_GROWN_BLOCK, "fit": _POLYNOMIAL, "cost_order": known(COUNT), "agrees": known(FLAG)}
+)
+_PHASE = record(
+    {
+        **{"phase": TEXT, "run": TEXT, "batch": COUNT, "latency_ns": NUMBER},
+        **{"interval_ns": interval(NUMBER), "tokens_per_s": known(NUMBER)},
+    }
+)
+_GROWTH = record(
+    {
+        **{"kind": of(PhaseKind), "sizes": listed(COUNT), "latencies_ns": listed(NUMBER)},
+        **{"fit": _POLYNOMIAL, "sums": listed(_GROWN_ROW), "rows": listed(_GROWN_ROW)},
+    }
+)
+_MODEL_PHASES = record(
+    {
+        **{"model": TEXT, "system": TEXT, "columns": listed(_PHASE)},
+        "rows": listed(record({"kind": of(RowKind), **_GROWN_BLOCK})),
+        "growths": listed(_GROWTH),
+    }
+)
+PHASES = Document(
+    "phases",
+    "Phases of models with states side by side, and how layers grow with the length",
+    {"models": listed(_MODEL_PHASES)},
+)
+
 
 def compared(comparison: Comparison) -> dict[str, Any]:
     """The document of `compare`."""
@@ -232,3 +264,10 @@ def scaled(every: Sequence[Scaling], limit_ns: int | None = None) -> dict[str, A
     from onnxprof.publish.comparing.scaling_data import plain
 
     return SCALING.of({"scalings": plain(every, limit_ns)})
+
+
+def phases_side_by_side(every: Sequence[Phases]) -> dict[str, Any]:
+    """The document of `phases`."""
+    from onnxprof.publish.phases.data import plain
+
+    return PHASES.of({"models": plain(every)})

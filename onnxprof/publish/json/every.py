@@ -32,7 +32,7 @@ DOCUMENTS: Mapping[str, Document] = {
         inspected.OPTIMIZED,
         *(runs.PROFILE, listing.LIST, runs.RUN),
         *(comparing.COMPARE, comparing.ALIGN, comparing.OVER_BATCHES, comparing.SCALING),
-        gates.GATE,
+        *(comparing.PHASES, gates.GATE),
         *(reasons.ADVISE, reasons.CEILINGS, reasons.CEILINGS_LIST, reasons.PROVENANCE),
         *(loads.SCENARIOS, sweeps.EVENT, sweeps.STATUS),
         *(tools.ZOO, tools.DOCTOR, tools.SITE_BUILD, ERROR),

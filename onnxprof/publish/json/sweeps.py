@@ -15,7 +15,7 @@ _JOB = record(
     {
         **{"key": TEXT, "model": TEXT, "backend": TEXT, "provider": TEXT, "device": TEXT},
         **{"batch": COUNT, "threads": COUNT, "dims": listed(of(tuple[str, int])), "node": TEXT},
-        "runtime": TEXT,
+        **{"runtime": TEXT, "phase": TEXT},
     }
 )
 _EVENTS = (

@@ -165,7 +165,7 @@ def board(models: Sequence[ModelPage]) -> Board:
 def usual_work(records: Sequence[Record]) -> Work:
     """The sizes of axes and inputs of most of a model's runs, the smallest of equals."""
     told = [r for r in records if r.time_ns is not None] or records
-    return usual(record.settings.work for record in told) or ((), "")
+    return usual(record.settings.work for record in told) or ((), "", "")
 
 
 def energy_mj(entry: Entry) -> float | None:

@@ -45,9 +45,9 @@ def script(board: Board) -> str:
     return f"onnxprof.board({embedded(data)});\n"
 
 
-def _key(dims: tuple[tuple[str, int], ...], inputs: str) -> str:
-    """What the address calls sizes and inputs."""
-    return in_page(Settings(dims, inputs).key)
+def _key(dims: tuple[tuple[str, int], ...], inputs: str, phase: str) -> str:
+    """What the address calls sizes, inputs and phase."""
+    return in_page(Settings(dims, inputs, phase).key)
 
 
 def _record(model: ModelPage, record: Record, cases: Pool, keys: Pool, texts: Pool) -> list[Any]:

@@ -71,7 +71,7 @@ def body(found: Optimised) -> dict[str, Any]:
         "provider": asked.provider,
         "runtime": runtime_version(found.run),
         "batch": asked.batch,
-        "options": list(asked.setup.words),
+        "options": list(asked.words),
         "layers": found.layers,
         "counts": {fate.value: fates[fate] for fate in Fate} | {_INSERTED: found.inserted.total()},
         "steps": [_step(part) for part in found.parts],

@@ -28,6 +28,7 @@ from onnxprof.publish.text.safe import counted
 from onnxprof.publish.text.sentences import wrong_text
 from onnxprof.records.layer import LayerTable, ModelFacts
 from onnxprof.records.run import IMPORTED, Request, Run
+from onnxprof.records.sequences.phase import Phase
 from onnxprof.records.step import USUAL, Granularity, Setup
 
 
@@ -259,7 +260,9 @@ def model_page(page_slug: str, runs: Sequence[Run], shared: frozenset[str]) -> M
     return ModelPage(page_slug, facts, tuple(systems), tuple(entries), len(first.run.table.nodes))
 
 
-Variant = tuple[str, str, str, int, str, str, tuple[tuple[str, int], ...], int, str, int, Setup]
+_Dims = tuple[tuple[str, int], ...]
+_Phase = tuple[int, int]
+Variant = tuple[str, str, str, int, str, str, _Dims, int, str, int, _Phase, Setup]
 
 
 def _variant(request: Request) -> Variant:
@@ -274,6 +277,7 @@ def _variant(request: Request) -> Variant:
         request.seed,
         request.inputs_sha256,
         request.streams,
+        Phase.of(request.phase).order if request.phase else (-1, 0),
         request.setup,
     )
 
@@ -321,10 +325,10 @@ def _settings(request: Request, others: Sequence[Request]) -> tuple[str, ...]:
     found += facet_words(settings, Facet.SETUP)
     if len({other.timer for other in others}) > 1:
         found.append("published bounds" if request.is_published else f"{request.timer} timer")
-    found += work_words((settings.dims, ""))
+    found += work_words((settings.dims, "", settings.phase))
     if len({other.seed for other in others}) > 1:
         found.append(f"seed {request.seed}")
-    found += work_words(((), settings.inputs))
+    found += work_words(((), settings.inputs, ""))
     if request.streams:
         found.append(counted(request.streams, "stream", "streams"))
     return tuple(found)

@@ -87,7 +87,7 @@ def _facts(run: Run, result: Reconciliation) -> list[tuple[str, str]]:
         (
             "Setting",
             f"batch {request.batch}{sizes}, {threads(request.threads)}, "
-            + ", ".join((f"granularity {request.granularity}", *request.setup.words)),
+            + ", ".join((f"granularity {request.granularity}", *request.words)),
         ),
         _when(run),
         *([("Grade", text)] if (text := _grade_text(run, result)) else []),

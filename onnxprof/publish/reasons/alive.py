@@ -61,7 +61,7 @@ def to_markdown(tables: Sequence[LayerTable], name: str) -> str:
         for moment in alive.moments():
             cells = (moment.step, size_text(moment.alive_bytes), buffers_text(moment.buffers, 2))
             lines.append(f"| {' | '.join(map(in_markdown, cells))} |")
-        title = f"## {in_markdown(name)}, {in_markdown(table.sizes)}"
+        title = f"## {in_markdown(f'{name}, {table.sizes}')}"
         parts.append("\n".join([title, "", *lines, "", in_markdown(peak_text(alive)), ""]))
     return "\n".join(parts)
 

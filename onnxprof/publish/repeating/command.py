@@ -53,6 +53,8 @@ def _options(asked: Request, run: Run, seconds: str, processes: int) -> Iterator
     if asked.provider not in ("", kind):
         yield "--provider", asked.provider
     yield from (("--dim", f"{name}={size}") for name, size in asked.dims)
+    if asked.phase:
+        yield "--phase", asked.phase
     if asked.granularity is not Granularity.EXECUTED:
         yield "--granularity", asked.granularity.value
     if asked.timer != Timer.AUTO.value:

@@ -26,6 +26,7 @@ from onnxprof.publish.pages.catalogue import Entry, ModelPage, model_page
 from onnxprof.publish.pdf import plot as plot_pdf
 from onnxprof.publish.pdf import timings as pdf
 from onnxprof.publish.pdf.typesetter import Manuscript, pressed
+from onnxprof.publish.phases.pages import sections
 from onnxprof.publish.roofline import section
 from onnxprof.publish.roofline.known import Reasons
 from onnxprof.publish.selection import facts
@@ -251,7 +252,9 @@ def _files(
     tables |= dict(layer_rows.tables(page))
     sheets = [name for name, text in tables.items() if spreadsheet_variant(text)]
     data = {"history": earlier.data, "sheets": sheets}
-    html = render.model_page(page, site, rooms, why, data, history=earlier, sheets=sheets)
+    parts = {"history": earlier, "sheets": sheets}
+    parts["phases"] = sections([entry.run for entry in page.entries])
+    html = render.model_page(page, site, rooms, why, data, **parts)
     yield "index.html", encoded(html)
     for batch, drawing in plots.items():
         yield f"plot/batch-{batch}.svg", encoded(drawing)

@@ -29,7 +29,7 @@ def identity(run: Run) -> tuple[Cell, ...]:
         *(runtime_version(run), asked.model_sha256, half_width(run)),
         ";".join(dict.fromkeys(warning.kind.value for warning in run.warnings)),
         wrong_text(run),
-        ";".join(asked.setup.words),
+        ";".join(asked.words),
     )
 
 

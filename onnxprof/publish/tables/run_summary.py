@@ -345,7 +345,7 @@ def headline(run: Run) -> Text:
     threads = sentences.threads(asked.threads)
     where = f"{sentences.runtime(asked)} on {run.device.name or asked.device_id}"
     head = Text(printable(asked.model_name), style="bold")
-    facts = ("", f"batch {asked.batch}", where, threads, *asked.setup.words)
+    facts = ("", f"batch {asked.batch}", where, threads, *asked.words)
     return head.append(printable(", ".join(facts)), style="not bold")
 
 
@@ -385,7 +385,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("backend", f"{asked.backend}, provider {asked.provider}"),
         ("asked", f"{asked.granularity.value} steps, timer {asked.timer}, seed {asked.seed}"),
         ("amount", amount_text(asked)),
-        ("options", ", ".join(asked.setup.words)),
+        ("options", ", ".join(asked.words)),
         ("axes", sizes),
         ("samples", sentences.thinned_text(run)),
         ("load", numbers.duration(timings.load_ns) if timings and timings.load_ns else ""),

@@ -123,7 +123,7 @@ def _heading(asked: Request, axes: tuple[str, ...]) -> str:
     threads = sentences.threads(asked.threads)
     sizes = [f"{axis}={size}" for axis, size in sorted(asked.dims) if axis in axes]
     names = (asked.model_name, f"{sentences.runtime(asked)} on {asked.device_id}", threads, *sizes)
-    return printable(", ".join((*names, *asked.setup.words)))
+    return printable(", ".join((*names, *asked.words)))
 
 
 #: Nanoseconds of the unit of the table.
@@ -215,7 +215,7 @@ def _record(summary: Summary) -> dict[str, Any]:
         dict(asked.dims),
         list(summary.tags),
         summary.grade.value if summary.grade else None,
-        list(asked.setup.words),
+        list(asked.words),
     )
     return dict(zip(COLUMNS, values, strict=True))
 

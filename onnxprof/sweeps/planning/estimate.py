@@ -80,7 +80,8 @@ class Estimates:
             if (summary := self._summary(answer)) is None:
                 continue
             seconds = (summary.median_ns or 0) / 1e9 * batch / answer.batch
-            if dict(summary.request.dims) == dict(known.dims):
+            same = summary.request.phase == task.options.phase
+            if same and dict(summary.request.dims) == dict(known.dims):
                 return seconds
             other_s = other_s or seconds
         return other_s

@@ -67,7 +67,8 @@ class Preview:
 
     def _model(self, task: Task) -> InspectedModel:
         asked = task.options
-        key = (asked.models, asked.dims, task.optional_dims, asked.inputs, asked.batches)
+        sizes = (asked.dims, task.optional_dims, asked.phase, asked.batches)
+        key = (asked.models, sizes, asked.inputs)
         if key not in self._inspected:
             try:
                 with scratch() as folder:

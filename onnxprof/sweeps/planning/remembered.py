@@ -126,7 +126,7 @@ class Remembered:
         known = Known(
             name=one.facts.name,
             sha256=_digest(one.facts.name) if is_zoo else one.facts.sha256,
-            dims=one.table.dims,
+            dims=tuple(dim for dim in one.table.dims if dim in one.options.dims),
             batches=tuple((asked, job.batch) for asked, job in sorted(jobs.items())),
             inputs_sha256=one.inputs_sha256,
             file_bytes=one.facts.file_bytes,
@@ -203,6 +203,7 @@ def _key(task: Task) -> str:
     is_file = not task.model.partition(":")[1] or os.path.exists(task.model)
     model = os.path.abspath(task.model) if is_file else task.model
     facts = [model, sorted(asked.dims), task.optional_dims, asked.inputs, asked.seed]
+    facts += [asked.phase] if asked.phase else []
     if grammar.ties(asked.dims):  # they may be tied to the batch
         facts.append(asked.batches)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]

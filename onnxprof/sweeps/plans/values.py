@@ -13,6 +13,7 @@ from onnxprof.jobs.options import LARGEST, TABLE, Option
 from onnxprof.measure.budget import Budget
 from onnxprof.model.dims.grammar import Size, alternatives, of_values
 from onnxprof.runtimes.wanted import parse
+from onnxprof.sequences.grammar import points
 
 _LARGEST_BATCH = 1 << 20
 _LARGEST = (1 << 63) - 1
@@ -28,7 +29,7 @@ FIELDS: Mapping[str, str] = {option.name: field for field, option in TABLE.items
 LISTED = frozenset(
     (
         *("batch", "threads", "provider", "device", "granularity", "timer", "processes", "seed"),
-        *("runtime", "optimization-level", "session-option", "provider-option"),
+        *("runtime", "optimization-level", "session-option", "provider-option", "phase"),
     )
 )
 #: The key of a version of a runtime; an empty text is the installed one.
@@ -50,9 +51,19 @@ def values(key: str, given: Any) -> tuple[Any, ...]:
     if key in TABLES:
         return _tables(key, given)
     items = given if isinstance(given, list) else [given]
+    if key == "phase":
+        return _phases(items, given)
     if isinstance(given, list) and (key not in LISTED or not items):
         raise WrongValueError(given, f"{'one value' if items else 'a value'}: {_allowed(key)}")
     return tuple(dict.fromkeys(_value(key, item) for item in items))
+
+
+def _phases(items: list[Any], given: Any) -> tuple[str, ...]:
+    """Each phase of texts that may name several, as `decode:512..2048` does."""
+    try:
+        return tuple(map(str, points(texts(items))))
+    except UsageError as error:
+        raise WrongValueError(given, "KIND:SIZES, as in prefill:512 or decode:512..2048") from error
 
 
 def sizes(given: Any) -> tuple[Size, ...]:

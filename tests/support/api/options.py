@@ -17,7 +17,7 @@ from onnxprof.measure.budget import Budget
 from support.places import ROOT
 
 #: Options that functions have as parameters of their own.
-OWN = ("backend", "batches")
+OWN = ("backend", "batches", "phase")
 MODULE, PAGE = ROOT / "onnxprof" / "api" / "options.py", ROOT / "docs" / "python.md"
 MARKS = {
     MODULE: ("# options: made by `make house`\n", "# end of options\n"),

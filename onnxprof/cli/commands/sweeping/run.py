@@ -191,4 +191,5 @@ def _unusual(asked: Options) -> str:
     given = {each.name: (getattr(asked, each.name), each.default) for each in fields(asked)}
     rare = {name: value for name, (value, usual) in given.items() if value != usual}
     told = "".join(f" {words}{rare[name]}" for name, words in said.items() if name in rare)
-    return told + "".join(f" {word}" for word in asked.setup.words)
+    phase = f" {asked.phase}" if asked.phase else ""
+    return told + phase + "".join(f" {word}" for word in asked.setup.words)

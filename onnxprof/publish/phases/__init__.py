@@ -1,0 +1,1 @@
+"""Phases of models with states, in print and on pages."""

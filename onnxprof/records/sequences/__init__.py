@@ -1,0 +1,1 @@
+"""What a run computes of a sequence: phases, and the states that a model hands on."""

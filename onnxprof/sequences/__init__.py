@@ -1,0 +1,1 @@
+"""Models with states: which they are, and sizes and inputs of a phase at a length."""

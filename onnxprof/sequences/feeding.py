@@ -1,0 +1,72 @@
+"""What the inputs of a model hold in a phase, and how its states are handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxprof.records.sequences.phase import Phase, PhaseKind
+from onnxprof.records.sequences.states import Carried, Role, States
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def fed(arrays: Arrays, states: States, phase: Phase) -> dict[str, NDArray[Any]]:
+    """The arrays with what the phase says of them: masks, positions, counts, branches.
+
+    States and tokens stay as they were made up. Each shared buffer is an array of its own, since
+    an inference writes to it.
+    """
+    made = dict(arrays)
+    for name, role in states.roles:
+        if name in made and phase.kind is not PhaseKind.STEPS:
+            made[name] = _value(made[name], role, phase)
+    for before, _ in carried(states, phase).shared:
+        made[before] = np.array(made[before])
+    return made
+
+
+def _value(array: NDArray[Any], role: Role, phase: Phase) -> NDArray[Any]:
+    match role:
+        case Role.MASK:
+            return _mask(array, phase)
+        case Role.POSITIONS:
+            length = array.shape[-1] if array.ndim else 1
+            return _like(array, phase.kept + np.arange(length))
+        case Role.LAST:
+            return _like(array, phase.total - 1)
+        case Role.TOTAL:
+            return _like(array, phase.total)
+        case Role.KEPT:
+            return _like(array, phase.kept)
+        case Role.BRANCH:
+            return _like(array, phase.kind is PhaseKind.DECODE)
+        case Role.BEAMS:
+            return _like(array, 1)
+        case Role.BEAM:
+            return _like(array, 0 if array.ndim > 1 else np.arange(array.shape[-1]))
+    return array
+
+
+def _mask(array: NDArray[Any], phase: Phase) -> NDArray[Any]:
+    """A mask of tokens hides those behind the last one, where it is longer."""
+    if array.ndim != 2:
+        return array
+    return _like(array, np.arange(array.shape[-1]) < phase.total)
+
+
+def _like(array: NDArray[Any], values: Any) -> NDArray[Any]:
+    """The values in the array's type, repeated to its shape."""
+    return np.array(np.broadcast_to(np.asarray(values), array.shape)).astype(array.dtype)
+
+
+def carried(states: States, phase: Phase) -> Carried:
+    """Which states share a buffer, or are read again by the next inference."""
+    if phase.kind is PhaseKind.STEPS:
+        back = tuple((state.input, state.output) for state in states.recurrent)
+        return Carried(fed_back=back, steps=phase.size)
+    shared = (state for state in states.taken if state.shared and state.output)
+    return Carried(shared=tuple((state.input, state.output) for state in shared))

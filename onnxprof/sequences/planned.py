@@ -1,0 +1,49 @@
+"""A phase of a model file: its states, and the sizes of all axes that the phase decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from onnxprof.errors import UsageError
+from onnxprof.model.file import ModelFile, batch_axes
+from onnxprof.model.layers import inspect
+from onnxprof.records.layer import LayerKind, LayerTable, Tensor
+from onnxprof.records.sequences.phase import Phase, PhaseKind
+from onnxprof.records.sequences.states import States
+from onnxprof.sequences.limits import refuse_beyond
+from onnxprof.sequences.read import states_at
+from onnxprof.sequences.sizes import kinds_of, sizes_of
+
+
+def in_phase(
+    model: ModelFile, text: str, given: Mapping[str, int | str]
+) -> tuple[States, dict[str, int]]:
+    """The model's states, and the sizes of the axes that the phase decides.
+
+    Raises UsageError where the model does not have the phase, where a size that was given is not
+    the one of the phase, and for a context that the model has no positions for.
+    """
+    phase, table = Phase.of(text), inspect(model, 1)
+    states = states_at(model, table)
+    decided = sizes_of(phase, states, _inputs(table))
+    refuse_beyond(phase, table, states)
+    symbols = batch_axes(model, {}).symbols
+    decided = {axis: size for axis, size in decided.items() if axis not in symbols}
+    for axis, size in decided.items():
+        if isinstance(given.get(axis), int) and given[axis] != size:
+            raise UsageError(
+                f"--dim {axis}={given[axis]} contradicts --phase {text}, which makes it {size}",
+                where=model.name,
+                remedy="Leave one of them away",
+            )
+    return states, decided
+
+
+def phases_of(model: ModelFile) -> frozenset[PhaseKind]:
+    """The kinds of phases that a model has."""
+    table = inspect(model, 1)
+    return kinds_of(states_at(model, table), _inputs(table))
+
+
+def _inputs(table: LayerTable) -> dict[str, Tensor]:
+    return {layer.name: layer.outputs[0] for layer in table if layer.kind is LayerKind.INPUT}
