@@ -19,7 +19,8 @@ GOOD = """
 
     runs: op.Runs = op.profile(
         ["a.onnx", Path("b.onnx")], batches=(1, 8), backend="ort", threads=1, budget=0.5,
-        dims={"height": [224, 320], "width": "height"}, granularity="written", timer="auto", inputs=Path("x.npz"),
+        dims={"height": [224, 320], "width": "height"},
+        granularity="written", timer="auto", inputs=Path("x.npz"),
     )
     quick: op.Measuring = {"threads": 1, "verify": False}
     again: op.Runs = op.profile("a.onnx", **quick) + runs[1:]
