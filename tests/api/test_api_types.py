@@ -19,7 +19,8 @@ GOOD = """
 
     runs: op.Runs = op.profile(
         ["a.onnx", Path("b.onnx")], batches=(1, 8), backend="ort", threads=1, budget=0.5,
-        dims={"height": 224}, granularity="written", timer="auto", inputs=Path("x.npz"),
+        dims={"height": [224, 320], "width": "height"},
+        granularity="written", timer="auto", inputs=Path("x.npz"),
     )
     quick: op.Measuring = {"threads": 1, "verify": False}
     again: op.Runs = op.profile("a.onnx", **quick) + runs[1:]
@@ -37,7 +38,7 @@ GOOD = """
     versions: op.VersionsCompared = op.compare_versions(
         Path("a.onnx"), "onnxruntime==1.22.1", "onnxruntime==1.32.0", bisect=True, threads=1
     )
-    aligned: op.Alignment = op.align(runs, baseline="torch", over="batch")
+    aligned: op.Alignment = op.align(runs, baseline="torch", over="height")
     scaled: op.Scalings = op.scaling(runs, latency_limit_ms=20.0)
     advice: op.Advice = op.advise(one)
     loaded: op.Runs = op.load("runs", model="x", batch=(1, 2), tags="good")
@@ -60,7 +61,7 @@ BAD = {
     'op.profile("a.onnx", batches="1,8")': "arg-type",
     'op.profil("a.onnx")': "attr-defined",
     "op.inspect(3)": "arg-type",
-    'op.align([], over="height")': "arg-type",
+    "op.align([], over=3)": "arg-type",
     "op.Runs([1])": "list-item",
     'op.compare("a", "b", threshold="x")': "arg-type",
     'quick: op.Measuring = {"thread": 1}': "typeddict-unknown-key",
