@@ -20,6 +20,8 @@ from onnxprof.model.dims.grammar import numbers
 from onnxprof.model.sources.resolve import resolve
 from onnxprof.processes.scratch import scratch
 from onnxprof.publish.text.numbers import duration
+from onnxprof.sweeps.command.one_line import announcement, axes_left_out, remarks, tasks_of
+from onnxprof.sweeps.command.phased import in_phases
 from onnxprof.sweeps.conduct import conduct
 from onnxprof.sweeps.events import (
     Advanced,
@@ -35,8 +37,6 @@ from onnxprof.sweeps.events import (
 )
 from onnxprof.sweeps.here import Here
 from onnxprof.sweeps.ledger import Ledger, OnRun
-from onnxprof.sweeps.one_line import announcement, axes_left_out, remarks, tasks_of
-from onnxprof.sweeps.phased import in_phases
 from onnxprof.sweeps.resume import Policy
 from onnxprof.sweeps.tasks import Task
 

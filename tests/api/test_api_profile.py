@@ -24,7 +24,7 @@ from onnxprof.errors import (
     UsageError,
 )
 from onnxprof.store.folder import load_all
-from onnxprof.sweeps import one_line
+from onnxprof.sweeps.command import one_line
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 QUICK: op.Measuring = {"threads": 1, "budget": 0.05, "verify": False, "parity": False}

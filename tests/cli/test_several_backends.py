@@ -15,7 +15,7 @@ from onnxprof.errors import BackendError, UsageError
 from onnxprof.jobs.options import Options
 from onnxprof.measure.budget import Budget
 from onnxprof.store.folder import load_all
-from onnxprof.sweeps.one_line import announcement, backend_names, remarks, tasks_of
+from onnxprof.sweeps.command.one_line import announcement, backend_names, remarks, tasks_of
 
 PLUGIN = """
 from onnxprof.testing import FakeBackend
@@ -50,7 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     models.save(models.lenet(), tmp_path, "lenet.onnx")
     monkeypatch.delitem(sys.modules, "several_plugin", raising=False)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("onnxprof.sweeps.one_line.start_server", lambda *_: None)
+    monkeypatch.setattr("onnxprof.sweeps.command.one_line.start_server", lambda *_: None)
     return tmp_path
 
 

@@ -13,7 +13,7 @@ from onnxprof.jobs.options import Options, refuse_contradictions
 from onnxprof.measure.budget import Budget
 from onnxprof.measure.contradictions import refuse_streams
 from onnxprof.processes.limits import Limits
-from onnxprof.sweeps.one_line import tasks_of
+from onnxprof.sweeps.command.one_line import tasks_of
 from onnxprof.sweeps.plans.expand import expanded
 from onnxprof.sweeps.plans.read import read_plan
 

@@ -78,8 +78,8 @@ def profile(
     from onnxprof.cli.progress import fetching
     from onnxprof.processes.limits import Limits
     from onnxprof.store.folder import Store
-    from onnxprof.sweeps.one_line import axes_left_out, remarks, tasks_of
-    from onnxprof.sweeps.phased import in_phases
+    from onnxprof.sweeps.command.one_line import axes_left_out, remarks, tasks_of
+    from onnxprof.sweeps.command.phased import in_phases
 
     limits = Limits(timeout, memory_limit(memory))
     asked |= {"batches": (1,)} if phase and not _is_given(context, "batch") else {}
@@ -112,7 +112,7 @@ def _measure(
     from onnxprof.api.measuring import jobs_in, measure, new_ledger
     from onnxprof.cli.progress import Meter
     from onnxprof.reasons.stored import Shelf
-    from onnxprof.sweeps.one_line import announcement
+    from onnxprof.sweeps.command.one_line import announcement
 
     jobs = jobs_in(tasks)
     shelf = Shelf([store.root])

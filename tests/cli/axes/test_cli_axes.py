@@ -17,7 +17,7 @@ from onnxprof.cli.main import app
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import Options
 from onnxprof.jobs.sweep import plan as plan_jobs
-from onnxprof.sweeps.one_line import axes_left_out, how_many, tasks_of
+from onnxprof.sweeps.command.one_line import axes_left_out, how_many, tasks_of
 from onnxprof.sweeps.plans.expand import expanded
 from onnxprof.sweeps.plans.read import read_plan
 from onnxprof.sweeps.tasks import Task
