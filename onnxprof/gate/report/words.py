@@ -146,7 +146,7 @@ def notes(case: Case) -> list[str]:
     if case.pair is None:
         return []
     facts = [
-        printable(f"{fact.what} differs: {fact.a} in the old, {fact.b} in the new version")
+        printable(fact.sentence("in the old", "in the new version"))
         for fact in case.pair.differences
         if fact.what not in _EXPECTED
     ]
