@@ -177,7 +177,7 @@ def _refuse_incomparable(each: Pair) -> None:
     for fact in each.differences:
         if fact.what in ("batch", "axes", "inputs"):
             raise UsageError(
-                f"{fact.what} differs: {fact.a} in A, {fact.b} in B",
+                fact.sentence(),
                 where=each.a[0].request.model_name,
                 remedy="--force compares them all the same",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -190,7 +191,7 @@ def refuse_unlike(runs: Sequence[Run], *, over: str = "", force: bool = False) -
         told = list(dict.fromkeys(map(fact.of, runs)))
         if len(told) > 1:
             raise UsageError(
-                f"{fact.what} differs: {', '.join(told)}",
+                f"{fact.what} {_verb(fact.what)}: {', '.join(told)}",
                 where=runs[0].request.model_name,
                 remedy=fact.remedy,
             )
@@ -232,6 +233,25 @@ class Difference:
     what: str
     a: str
     b: str
+
+    def sentence(self, a: str = "in A", b: str = "in B") -> str:
+        """`timer differs: trace in A, prefix in B`, or with other words for the two sides."""
+        return f"{self.what} {_verb(self.what)}: {self._told(self.a)} {a}, {self._told(self.b)} {b}"
+
+    def _told(self, value: str) -> str:
+        """`0 (onnxprof on 1)` of the stored `0; onnxprof on 1`: only a comma parts the sides."""
+        split = _SPLIT.fullmatch(value) if self.what == CORES else None
+        return f"{split[1]} ({split[2]})" if split else value
+
+
+#: Facts whose names are plurals.
+_PLURALS = (CORES, "axes", "inputs", "threads", "options")
+#: Cores as a run has them: those that were measured, and where onnxprof itself ran.
+_SPLIT = re.compile(r"([\d,-]+)[;,] (.+)")
+
+
+def _verb(what: str) -> str:
+    return "differ" if what in _PLURALS else "differs"
 
 
 #: What stands for a fact that a run does not have.

@@ -53,7 +53,7 @@ def commit(folder: Path, reference: str) -> Commit:
     if top is None:
         raise UsageError(
             "the model is in no git repository, so no reference means anything for it",
-            where=str(folder),
+            where=str(folder.absolute()),
             remedy="Name a folder with the old model: --baseline DIR",
         )
     digest = None

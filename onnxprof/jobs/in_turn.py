@@ -7,7 +7,6 @@ shows what differs from process to process, such as where buffers came to lie.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -20,6 +19,7 @@ from onnxprof.jobs.outlook import Notice, in_turn_ahead_s, in_turn_s
 from onnxprof.jobs.turns import Kind, Served, served
 from onnxprof.measure.budget import Budget
 from onnxprof.processes.confined import Limits
+from onnxprof.processes.cores import usable
 from onnxprof.records.run import Run
 from onnxprof.records.step import Timer
 
@@ -113,10 +113,10 @@ def cores(job: Job, pair: int) -> frozenset[int]:
     Else one may have a quieter core than the other. Every other pair has the next core. Empty
     for all cores: those that compute with several threads share them anyway.
     """
-    if job.options.threads != 1 or job.device.kind != "cpu" or not hasattr(os, "sched_getaffinity"):
+    there = sorted(usable())  # not those left to this process while the other one is measured
+    if job.options.threads != 1 or job.device.kind != "cpu" or not there:
         return frozenset()
-    usable = sorted(os.sched_getaffinity(0))
-    return frozenset({usable[pair // 2 % len(usable)]})
+    return frozenset({there[pair // 2 % len(there)]})
 
 
 def _loading(progress: Report, job: Job, phase: str, share: float) -> None:

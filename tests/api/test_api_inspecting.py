@@ -108,8 +108,10 @@ def test_what_is_no_model_is_refused(function: object, tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         function(tmp_path / "bad.onnx")
     for what in (3, None, b"x"):
-        with pytest.raises((UsageError, TypeError)):
+        with pytest.raises(UsageError, match="is no model"):
             function(what)
+    with pytest.raises(UsageError, match="NoneType is no model"):
+        function(None)
     with pytest.raises(UsageError, match="batch cannot be 0"):
         function("zoo:lenet", batch=0)
     with pytest.raises(UsageError, match="2 models are given"):

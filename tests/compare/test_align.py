@@ -349,8 +349,8 @@ def test_unlike_runs_are_refused_by_name() -> None:
         "1 run to align": [run],
         "no runs to align": [],
         "batch differs: 1, 8": [run, several(batch=8)],
-        "axes differs: none, height=320": [run, changed(run, dims=(("height", 320),))],
-        "inputs differs: generated, abcabcabcabc": [run, changed(run, inputs_sha256="abc" * 20)],
+        "axes differ: none, height=320": [run, changed(run, dims=(("height", 320),))],
+        "inputs differ: generated, abcabcabcabc": [run, changed(run, inputs_sha256="abc" * 20)],
         "out of memory": [run, dataclasses.replace(run, timings=None, failure="out of memory")],
     }
     for words, runs in refused.items():

@@ -17,6 +17,7 @@ from onnxprof.compare.changes import Pair, compare
 from onnxprof.compare.pairing import pair
 from onnxprof.compare.quantised.counterpart import strays
 from onnxprof.compare.replicates import step_replicates
+from onnxprof.compare.systems import Difference
 from onnxprof.compare.verdict import Caveat, Verdict
 from onnxprof.errors import StoreError
 from onnxprof.records.layer import Layer, LayerTable
@@ -204,6 +205,35 @@ def test_cores_are_told_where_both_runs_have_them(
     )
     found = {each.what for each in only(ours, other).differences}
     assert (CORES in found) is told
+
+
+@pytest.mark.parametrize(
+    ("what", "a", "b", "sentence"),
+    [
+        ("timer", "trace", "prefix", "timer differs: trace in A, prefix in B"),
+        ("threads", "1", "2", "threads differ: 1 in A, 2 in B"),
+        (
+            CORES,
+            "0; onnxprof on 1",
+            "1, shared with onnxprof",
+            "cores differ: 0 (onnxprof on 1) in A, 1 (shared with onnxprof) in B",
+        ),
+        (
+            CORES,
+            "1-3,5-7; onnxprof on 0,4",
+            "0-3",
+            "cores differ: 1-3,5-7 (onnxprof on 0,4) in A, 0-3 in B",
+        ),
+        ("kernel", "6.1; a, b", "none", "kernel differs: 6.1; a, b in A, none in B"),
+    ],
+)
+def test_a_difference_is_one_sentence(what: str, a: str, b: str, sentence: str) -> None:
+    assert Difference(what, a, b).sentence() == sentence
+
+
+def test_a_difference_has_other_words_for_its_sides() -> None:
+    told = Difference("inputs", "x", "y").sentence("in the old", "in the new version")
+    assert told == "inputs differ: x in the old, y in the new version"
 
 
 def test_replicates_are_blocks_of_processes() -> None:

@@ -159,6 +159,12 @@ def test_one_thread_is_on_one_core_and_the_next_pairs_on_the_next(monkeypatch) -
     assert cores(replace(job(), device=gpu), 0) == set()
 
 
+def test_the_second_process_of_a_pair_is_on_the_core_of_the_first(monkeypatch) -> None:
+    monkeypatch.setattr("onnxprof.processes.cores._BEFORE", [frozenset({1, 3})])
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)  # kept off 1
+    assert [cores(job(), pair) for pair in range(4)] == [{1}, {1}, {3}, {3}]
+
+
 class Threads:
     """A process whose other threads spin until some time, in place of `time`."""
 

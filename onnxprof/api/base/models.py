@@ -43,7 +43,12 @@ def referred(models: Models) -> Iterator[tuple[str, ...]]:
 
 
 def _is_one(models: Any) -> bool:
-    return isinstance(models, str | PathLike) or hasattr(models, "SerializeToString")
+    """Also of what is neither a model nor several, so that it is refused by its type."""
+    return (
+        isinstance(models, str | PathLike)
+        or hasattr(models, "SerializeToString")
+        or not isinstance(models, Iterable)
+    )
 
 
 def _reference(model: Any, folder: Path, number: int) -> str:

@@ -15,8 +15,8 @@ from onnxprof.publish.text.safe import counted, printable
 
 #: Verdicts on layers that a reader is shown first.
 _LOUD = (Verdict.SLOWER, Verdict.FASTER, Verdict.ONLY_A, Verdict.ONLY_B)
-#: What differs between two versions that take turns on cores.
-_EXPECTED = ("model digest", "cores")
+#: What differs between two versions of a model; that they take turns on the same cores is not it.
+_EXPECTED = ("model digest",)
 #: Layers by how much they gained or lost, where none is called slower or faster.
 _LARGEST = 5
 
@@ -146,7 +146,7 @@ def notes(case: Case) -> list[str]:
     if case.pair is None:
         return []
     facts = [
-        printable(f"{fact.what} differs: {fact.a} in the old, {fact.b} in the new version")
+        printable(fact.sentence("in the old", "in the new version"))
         for fact in case.pair.differences
         if fact.what not in _EXPECTED
     ]

@@ -100,7 +100,7 @@ def _csv_records(comparison: Comparison, more: Sequence[str]) -> Iterator[dict[s
 
 def difference_texts(pair: Pair) -> list[str]:
     """Facts that differ between the two sides, a line each."""
-    return [printable(f"{d.what} differs: {d.a} in A, {d.b} in B") for d in pair.differences]
+    return [printable(fact.sentence()) for fact in pair.differences]
 
 
 def caveats(pair: Pair) -> list[str]:
