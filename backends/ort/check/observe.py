@@ -6,7 +6,7 @@ saved graph runs exactly the steps that were timed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -78,7 +78,7 @@ def _values(
 ) -> list[Arrays]:
     names = {value.name for value in model.graph.input}
     shown = replace(place, source=with_outputs(model, wanted))
-    session = _session(workload, shown)
+    session = _session(workload, shown, packing=_computes_as_packed(model))
     del shown
     results: list[Arrays] = []
     for inputs in feeds:
@@ -89,10 +89,27 @@ def _values(
     return results
 
 
-def _session(workload: Workload, model: PreparedModel) -> Any:
+def _computes_as_packed(model: onnx.ModelProto) -> bool:
+    """Whether weights in another layout change what is computed.
+
+    MatMulNBits rounds its input to eight bits at `accuracy_level` 4, if its weights are packed.
+    """
+    return any(node.op_type == "MatMulNBits" for node in _every_node(model))
+
+
+def _every_node(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    graphs = [model.graph]
+    yield from (node for function in model.functions for node in function.node)
+    while graphs:
+        for node in graphs.pop().node:
+            yield node
+            graphs += [a.g for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
+
+
+def _session(workload: Workload, model: PreparedModel, *, packing: bool) -> Any:
     """A session that reads weights where they are, or packs them where it cannot do without."""
     try:
-        return ort_session.create(workload, model, partial(_as_it_is, packing=False))
+        return ort_session.create(workload, model, partial(_as_it_is, packing=packing))
     except BackendError:
         return ort_session.create(workload, model, partial(_as_it_is, packing=True))
 
