@@ -48,6 +48,8 @@ class Option:
     """What happens without the option, where its default does not say it."""
     least: float | None = None
     most: float | None = None
+    also: str = ""
+    """Another flag that means the same."""
     always: bool = False
     """Stands in the printed command even where it has its default."""
     texts: Texts = _plainly
@@ -223,6 +225,7 @@ class Options:
         metadata=_said(
             "--streams",
             "After that, so many inferences at a time, for throughput; they divide the threads.",
+            also="--sessions",
             least=0,
             most=1024,
         ),

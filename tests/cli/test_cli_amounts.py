@@ -80,7 +80,7 @@ def test_sampling_goes_on_for_a_duration(tmp_path: Path) -> None:
 
 def test_several_at_a_time_divide_the_threads(tmp_path: Path) -> None:
     stored, out = profiled(
-        tmp_path, "--iterations", "40", "--streams", "2", "--threads", "2", *BARE
+        tmp_path, "--iterations", "40", "--sessions", "2", "--threads", "2", *BARE
     )
     load = stored.concurrency
     assert load is not None

@@ -156,6 +156,12 @@ def test_a_cost_of_nothing_has_no_sign() -> None:
     assert [numbers.duration(ns) for ns in (-0.3, -0.0, 0.5, -0.6)] == ["0 ns"] * 3 + ["-1 ns"]
 
 
+def test_less_than_nothing_is_no_fixed_part() -> None:
+    bent = scaling([at(1, [0.5, 0.3, 0.2]), at(2, [2.0, 1.0, 1.0])])
+    assert bent.line.fixed_ns < 0
+    assert "Latency: no fixed part (the line gives" in plain_text(text.table(bent))
+
+
 def test_gains_that_nobody_may_judge_say_why() -> None:
     busy = RunWarning(WarningKind.BUSY_MACHINE)
     alone = [

@@ -153,10 +153,16 @@ def _item(scaling: Scaling) -> str:
     return "an item" if scaling.axis == BATCH else f"for each of {printable(scaling.axis)}"
 
 
+def _fixed_text(line: Line) -> str:
+    """What is there at size 0 of the line; less than nothing is a line that bends."""
+    found = _with_interval(line.fixed_ns, line.fixed_interval)
+    return f"{found} fixed" if line.fixed_ns > 0 else f"no fixed part (the line gives {found})"
+
+
 def _line_text(scaling: Scaling) -> str:
     line = scaling.line
     text = (
-        f"Latency: {_with_interval(line.fixed_ns, line.fixed_interval)} fixed, and"
+        f"Latency: {_fixed_text(line)}, and"
         f" {_with_interval(line.item_ns, line.item_interval)} {_item(scaling)}."
     )
     if len(scaling.points) == 2:

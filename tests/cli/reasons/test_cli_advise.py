@@ -18,8 +18,10 @@ from typer.testing import CliRunner, Result
 
 from onnxprof.cli.commands.profile import profile
 from onnxprof.cli.commands.reasons.advise import advise
+from onnxprof.cli.output import plain_text
 from onnxprof.errors import ModelError, UsageError
 from onnxprof.publish.reasons import advice as tables
+from onnxprof.reasons.advice.advise import advise as advice_of
 from onnxprof.reasons.advice.applied import Applied, Measured
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Store
@@ -132,6 +134,14 @@ def test_what_was_not_found_is_said(tmp_path: Path) -> None:
     error = run(tmp_path, "--store", tmp_path, "--apply", tmp_path / "o.onnx").exception
     assert isinstance(error, UsageError)
     assert "no finding has a safe rewrite" in str(error)
+
+
+def test_small_findings_alone_are_said_to_be_small() -> None:
+    made = advice_of(planted())
+    small = replace(made, total_ns=made.total_ns * 10**6)
+    assert small.large == ()
+    text = " ".join(plain_text(tables.table(small)).split())
+    assert f"Nothing gains 0.2 % or more; {len(made.findings)} small ones with --all." in text
 
 
 @pytest.mark.parametrize(
