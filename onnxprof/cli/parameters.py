@@ -82,8 +82,8 @@ def _parameter(option: Option, own: Own | None) -> inspect.Parameter:
     usual = option.default if own.default is None else own.default
     kind, default = _given(option, usual)
     shown: dict[str, Any] = {"show_default": option.usual} if option.usual else {}
-    flags = (f"{option.flag}/--no-{option.name}",) if kind is bool else ()
-    flags = (option.flag, option.also) if option.also else flags
+    flags: tuple[str, ...] = (option.flag, option.also) if option.also else ()
+    flags = (f"{option.flag}/--no-{option.name}",) if kind is bool else flags
     least = option.least if own.least is None else own.least
     details = typer.Option(
         *flags,

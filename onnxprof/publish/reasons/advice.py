@@ -144,7 +144,8 @@ def _closing(advice: Advice, shown: int) -> Iterator[str]:
         return
     left_out = len(advice.findings) - shown
     if left_out and not shown:
-        yield f"Nothing gains 0.2 % or more; {counted(left_out, 'small one', 'small ones')} with --all."
+        small = counted(left_out, "small one", "small ones")
+        yield f"Nothing gains 0.2 % or more; {small} with --all."
     elif left_out:
         yield f"{counted(left_out, 'finding', 'findings')} more with --all."
     if advice.union is not None:
