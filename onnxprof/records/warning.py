@@ -212,7 +212,7 @@ class WarningKind(StrEnum):
         value=Figure(f"{_STEPS_TIME} in casts that belong to no layer", Unit.FRACTION),
         subject="how many layers of half precision are computed in which type",
         words=lambda w: (
-            f"{w.subject}, as the graph that runs shows: their times are those of the wider type"
+            f"As the graph that runs shows, {w.subject}: their times are those of the wider type"
             + _text(w.value, f", and {w.value} of the steps' time goes into casts around them")
             + "."
         ),
@@ -295,8 +295,8 @@ class WarningKind(StrEnum):
         "states_kept",
         subject="the backend",
         words=lambda w: (
-            f"{w.subject} hands no states on: each inference read the same ones, from buffers that"
-            " its outputs do not share."
+            "Each inference read the same states, from buffers that its outputs do not share:"
+            f" {w.subject} hands none on."
         ),
     )
     LAUNCH_TIMES = Entry(

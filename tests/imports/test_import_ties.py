@@ -86,7 +86,7 @@ def report(job: Workload, file: Path) -> Path:
     from onnxprof.backends.openvino.source import readable
 
     core = runtime().Core()
-    with readable(job.model) as source:
+    with readable(job.model, job.table) as source:
         model = core.read_model(source)
     model.reshape({name: list(array.shape) for name, array in job.inputs.items()})
     settings = properties(job, core, "CPU", True)

@@ -30,6 +30,8 @@ OF_FAMILY = {
     "language": "t5-small-encoder",
     "mlperf_vision": "ssd-mobilenet-v1-300",
     "mlperf_language": "ncf",
+    "decoders": "whisper-tiny-decoder",
+    "towers": "minilm-l6",
     "int8": "squeezenet-int8",
 }
 

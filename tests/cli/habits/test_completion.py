@@ -37,7 +37,7 @@ def test_commands_and_their_members() -> None:
 
 def test_networks_of_the_zoo_with_their_prefix_where_a_model_is_meant() -> None:
     assert offered("onnxprof profile zoo:len") == (["zoo:lenet"], True)
-    assert offered("onnxprof profile zoo:lenet zoo:squ")[0] == ["zoo:squeezenet"]
+    assert offered("onnxprof profile zoo:lenet zoo:shuf")[0] == ["zoo:shufflenet"]
     assert "zoo:resnet50" in offered("onnxprof compare zoo:lenet ")[0]
     assert offered("onnxprof zoo info len") == (["lenet"], False)
     assert offered("onnxprof runs list --model len") == (["lenet"], False)
@@ -254,10 +254,10 @@ def test_with_readline_at_a_terminal(tmp_path: Path) -> None:
 
     try:
         until(b"ready> ")
-        os.write(terminal, b"echo; onnxprof zoo info squee\t")
-        until(b"squeezenet")
-        os.write(terminal, b"\x15onnxprof inspect zoo:squee\t")
-        until(b"zoo:squeezenet")
+        os.write(terminal, b"echo; onnxprof zoo info shuf\t")
+        until(b"shufflenet")
+        os.write(terminal, b"\x15onnxprof inspect zoo:shuf\t")
+        until(b"zoo:shufflenet")
         os.write(terminal, b"\x15exit\n")
     finally:
         os.close(terminal)

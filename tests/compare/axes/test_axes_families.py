@@ -138,7 +138,7 @@ def test_two_systems_over_an_axis() -> None:
 
 def test_sizes_that_do_not_follow_are_refused_with_what_to_choose() -> None:
     runs = [run for past, new in ((0, 1), (64, 1), (0, 16)) for run in both(past, new)]
-    with pytest.raises(UsageError, match="axes differs: new=1, new=16") as caught:
+    with pytest.raises(UsageError, match="axes differ: new=1, new=16") as caught:
         refuse_unlike(runs, over="past")
     assert "--dim NAME=SIZE" in caught.value.remedy
     with pytest.raises(UsageError, match="axes differs"):

@@ -211,7 +211,7 @@ def test_macs_are_those_of_the_sizes_that_the_row_has() -> None:
     runs = [asked(sample_run("net", batch), dims=(("seq", 16),)) for batch in (8, 2)]
     runs += [asked(sample_run("net", 1), dims=(("seq", 32),))]
     (model,) = catalogue(runs)
-    work = ((("seq", 16),), "")
+    work = ((("seq", 16),), "", "")
     entries = tuple(
         dataclasses.replace(e, macs=Macs(100 * e.batch, "", f"batch {e.batch}"))
         for e in model.entries
