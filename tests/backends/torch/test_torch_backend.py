@@ -396,7 +396,12 @@ def test_threads_are_set_in_a_process_of_its_own_alone(tmp_path: Path) -> None:
         torch.set_num_threads(before)
 
 
-def test_a_compiled_model_is_one_step_of_all_layers(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:Reliance on distutils")
+def test_a_compiled_model_is_one_step_of_all_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if sys.version_info < (3, 12):  # torch imports setuptools, which may find another distutils
+        monkeypatch.setenv("SETUPTOOLS_USE_DISTUTILS", "stdlib")
     if not (shutil.which("g++") or shutil.which("c++")):
         pytest.skip("torch.compile needs a C++ compiler")
     job = workload(models.save(models.linear(), tmp_path), provider="compile")
