@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.records.elements.table import Kind, by_name
-from onnxprof.records.layer import LayerTable
+from onnxprof.records.layer import Layer, LayerTable
 from onnxprof.records.parity import OutputParity
 
 Array = NDArray[Any]
@@ -43,6 +43,9 @@ _FLOAT8 = 0.5
 _UNITS_OF_ONE = 2
 #: Operators with such results, and operators that only move their input's elements.
 _PARTS_OF_ONE = ("Sigmoid", "HardSigmoid")
+#: Products with packed weights that round their input to 8 bits where `accuracy_level` says so:
+#: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#commicrosoftmatmulnbits
+_PACKED, _EIGHT_BITS = ("MatMulNBits",), "4"
 _MOVING = (
     *("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split"),
     *("Gather", "Concat"),
@@ -108,7 +111,7 @@ def slack(table: LayerTable) -> Slack:
     """The tolerances of a model: larger where it computes in half precision or in 8 bits."""
     types = {tensor.dtype for layer in table.nodes for tensor in layer.outputs}
     relative = max(map(_whole_tolerance, types), default=0.0)
-    if any(_is_quantising(layer.op_type) for layer in table.nodes):
+    if any(map(_is_quantising, table.nodes)):
         return Slack(max(relative, _WHOLE_QUANTISED), 1)
     return Slack(relative)
 
@@ -128,7 +131,11 @@ def parts_of_one(table: LayerTable, output: str) -> bool:
     return layer is not None and layer.op_type in _PARTS_OF_ONE and not layer.domain
 
 
-def _is_quantising(op_type: str) -> bool:
+def _is_quantising(layer: Layer) -> bool:
+    """Whether a layer rounds what it reads or yields to 8 bits or fewer."""
+    op_type = layer.op_type
+    if op_type in _PACKED:
+        return dict(layer.attributes).get("accuracy_level") == _EIGHT_BITS
     return "Quantize" in op_type or "QLinear" in op_type or op_type.endswith("Integer")
 
 

@@ -74,7 +74,7 @@ def _noise(reference: Backend, workload: Workload, expected: Values) -> Mapping[
     None for every output where no input can be changed, or the reference fails to run again.
     """
     sizes = _STEPS if slack(workload.table).steps else _HALVES
-    if not any(array.dtype.kind == "f" for array in workload.inputs.values()):
+    if not any(array.dtype.kind == "f" and array.size for array in workload.inputs.values()):
         return dict.fromkeys(expected)
     moved = dict.fromkeys(expected, Noise())
     for seed, size in enumerate(sizes):
