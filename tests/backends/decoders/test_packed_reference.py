@@ -68,19 +68,22 @@ def test_the_checked_values_are_those_of_the_measured_session(
     assert np.allclose(values["y"], measured["y"], rtol=1e-5, atol=1e-5)
 
 
-def test_an_empty_cache_is_no_input_that_can_be_moved(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unread", [False, True], ids=["empty", "not read"])
+def test_a_cache_that_moves_nothing_tells_no_noise(unread: bool, tmp_path: Path) -> None:
     """Then 10 % stand for what rounding explains, as for networks that read tokens alone."""
     table = np.random.default_rng(4).standard_normal((50, INNER)).astype(np.float32)
     nodes = [
         node("Gather", ["table", "ids"], ["tokens"], "embed"),
-        node("Concat", ["past", "tokens"], ["x"], "join", axis=1),
+        node("Mul", ["past", "zero"], ["nothing"], "nothing"),
+        node("Concat", ["nothing" if unread else "past", "tokens"], ["x"], "join", axis=1),
         packed(4),
     ]
     inputs = [value("ids", ["batch", "n"], TensorProto.INT64), value("past", ["batch", "p", INNER])]
-    held = [numpy_helper.from_array(table, "table"), *weights()]
+    zero = numpy_helper.from_array(np.zeros(1, np.float32), "zero")
+    held = [numpy_helper.from_array(table, "table"), zero, *weights()]
     y = value("y", ["batch", "total", COLUMNS])
     made = model(nodes, inputs, [y], held, domains=["com.microsoft"])
-    file, dims = open_model(str(save(made, tmp_path))), {"n": 4, "p": 0}
+    file, dims = open_model(str(save(made, tmp_path))), {"n": 4, "p": 2 if unread else 0}
     layers = inspect(file, 1, dims)
     job = Workload(prepare(file, 1, dims), layers, generate(layers), 1, "cpu")
     with backend("ort").open(job) as session:
