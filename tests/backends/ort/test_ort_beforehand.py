@@ -141,9 +141,9 @@ def test_the_original_is_let_go_of_before_the_executed_graph_is_loaded(
     alive: list[int] = []
     make = observe._session
 
-    def counted(*arguments):
+    def counted(*arguments, **more):
         alive.append(sum(each() is not None for each in held))
-        made = make(*arguments)
+        made = make(*arguments, **more)
         held.append(weakref.ref(made))
         return made
 

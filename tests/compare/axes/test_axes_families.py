@@ -141,7 +141,7 @@ def test_sizes_that_do_not_follow_are_refused_with_what_to_choose() -> None:
     with pytest.raises(UsageError, match="axes differ: new=1, new=16") as caught:
         refuse_unlike(runs, over="past")
     assert "--dim NAME=SIZE" in caught.value.remedy
-    with pytest.raises(UsageError, match="axes differs"):
+    with pytest.raises(UsageError, match="axes differ"):
         refuse_unlike(runs)
     with pytest.raises(UsageError, match="has no axis 'width'") as caught:
         over_batches(both(1), axis="width")
