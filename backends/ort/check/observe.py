@@ -6,9 +6,10 @@ saved graph runs exactly the steps that were timed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from onnxprof.backends.ort.runtime import session as ort_session
 from onnxprof.backends.ort.runtime.session import NO_PACKING, BoundSession, place_of
 from onnxprof.errors import BackendError
+from onnxprof.model.graph.functions import body_nodes
+from onnxprof.model.graph.walk import walk
 from onnxprof.plugins.backend import Workload
 from onnxprof.provenance.verify.verdicts import Observed
 from onnxprof.records.layer import PreparedModel
@@ -94,16 +97,8 @@ def _computes_as_packed(model: onnx.ModelProto) -> bool:
 
     MatMulNBits rounds its input to eight bits at `accuracy_level` 4, if its weights are packed.
     """
-    return any(node.op_type == "MatMulNBits" for node in _every_node(model))
-
-
-def _every_node(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    graphs = [model.graph]
-    yield from (node for function in model.functions for node in function.node)
-    while graphs:
-        for node in graphs.pop().node:
-            yield node
-            graphs += [a.g for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
+    bodies = map(body_nodes, model.functions)
+    return any(node.op_type == "MatMulNBits" for node in chain(walk(model.graph), *bodies))
 
 
 def _session(workload: Workload, model: PreparedModel, *, packing: bool) -> Any:

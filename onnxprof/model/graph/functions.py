@@ -59,7 +59,7 @@ def _called_key(node: NodeProto) -> _Key:
     return node.domain, node.op_type, getattr(node, "overload", "")
 
 
-def _nodes(function: FunctionProto) -> Iterator[NodeProto]:
+def body_nodes(function: FunctionProto) -> Iterator[NodeProto]:
     """The nodes of a body, those of its subgraphs included."""
     for node in function.node:
         yield node
@@ -69,7 +69,7 @@ def _nodes(function: FunctionProto) -> Iterator[NodeProto]:
 
 def _check_text(model: ModelProto, path: Path) -> None:
     """protobuf hands out bytes where a string is not UTF-8; names are put together here."""
-    bodies = [(f.name, _nodes(f)) for f in model.functions]
+    bodies = [(f.name, body_nodes(f)) for f in model.functions]
     for name, nodes in (*bodies, ("", walk(model.graph))):
         for node in nodes:
             words = (*node.input, *node.output, node.name, node.op_type, node.domain, name)
@@ -88,7 +88,7 @@ def _means_the_same(function: FunctionProto, model: ModelProto) -> bool:
     """Whether the body's operators are the same under the versions that the model imports."""
     mine = {plain_domain(o.domain): o.version for o in function.opset_import}
     theirs = {plain_domain(o.domain): o.version for o in model.opset_import}
-    for node in _nodes(function):
+    for node in body_nodes(function):
         domain = plain_domain(node.domain)
         own, other = mine.get(domain), theirs.get(domain)
         if own is None or other is None or own == other:
@@ -128,7 +128,7 @@ class _Count:
 
     def __init__(self, functions: Mapping[_Key, FunctionProto], path: Path) -> None:
         self._functions, self._path = functions, path
-        self._calls = {key: self._called(_nodes(f)) for key, f in functions.items()}
+        self._calls = {key: self._called(body_nodes(f)) for key, f in functions.items()}
         self._known: dict[_Key, _Size] = {}
 
     def check(self, graph: GraphProto) -> int:
@@ -169,7 +169,7 @@ class _Count:
 
     def _sum(self, key: _Key) -> _Size:
         function, called = self._functions[key], [self._known[size] for size in self._calls[key]]
-        own = sum(1 for _ in _nodes(function)) - len(called)
+        own = sum(1 for _ in body_nodes(function)) - len(called)
         return _Size(
             own + sum(size.nodes for size in called),
             function.ByteSize() + sum(size.size for size in called),
@@ -237,7 +237,9 @@ class _Inliner:
     def _prefix(self, function: FunctionProto, call: NodeProto) -> str:
         """The call's name, with a number behind it where a name made from it would be taken."""
         wanted = call.name or next((o for o in call.output if o), call.op_type)
-        inside = [name for node in _nodes(function) for name in (node.name, *node.output) if name]
+        inside = [
+            name for node in body_nodes(function) for name in (node.name, *node.output) if name
+        ]
         while True:
             count = self._counts[wanted] = self._counts.get(wanted, 0) + 1
             prefix = wanted if count == 1 else f"{wanted}#{count}"
