@@ -204,13 +204,15 @@
       radio.checked = Boolean(there) && there.batch === run.batch;
       radio.parentNode.classList.toggle("failed", Boolean(there && there.fail));
     }
+    const named = `#${key}/${run.batch}`;
+    const on = new Set([key]);
+    for (const line of document.querySelectorAll("g[data-system]")) {
+      for (const dot of line.querySelectorAll("a")) dot.classList.toggle("on", dot.getAttribute("href") === named);
+      if (line.querySelector("a.on")) on.add(line.dataset.system);
+    }
     for (const mark of document.querySelectorAll("[data-system]")) {
-      mark.classList.toggle("on", mark.dataset.system === key);
-      for (const dot of mark.querySelectorAll("a")) {
-        dot.classList.toggle("on",
-          mark.dataset.system === key && Number(dot.dataset.batch) === run.batch);
-      }
-      if (mark.tagName === "g" && mark.dataset.system === key) raise(mark);
+      mark.classList.toggle("on", on.has(mark.dataset.system));
+      if (mark.matches("g.on")) raise(mark);
     }
   };
 

@@ -19,8 +19,8 @@
     svg("path", { d: `M${x1} ${y1}L${x2} ${y2}`, stroke, "stroke-width": width });
   // A colour by its name, which paper and a dark screen have different values of.
   const named = (colour) => {
-    const place = charts.palette().indexOf(colour);
-    return `var(${place < 0 ? "--accent" : `--c${place + 1}`})`;
+    const names = [...charts.palette().map((_, i) => `--c${i + 1}`), "--faint", "--rule"];
+    return `var(${names.find((name) => charts.css(name) === colour) ?? "--accent"})`;
   };
 
   // How wide names are in the font of the drawing.
@@ -29,8 +29,9 @@
     pen.font = `10.5px ${getComputedStyle(document.body).fontFamily}`;
     return Math.max(0, ...names.map((name) => pen.measureText(plain(name)).width));
   };
-  // A point by the grade of its run: filled, half or hollow.
+  // A point by the grade of its run: filled, half or hollow; a cross where its outputs are wrong.
   const point = ([cx, cy], grade, colour) => {
+    if (grade === "wrong") return [svg("path", { d: `M${cx - 3} ${cy - 3}l6 6m0 -6l-6 6`, stroke: colour, "stroke-width": 1.8 })];
     const isFilled = grade !== "noise" && grade !== "rough";
     const ring = svg("circle", {
       cx, cy, r: 2.6, fill: isFilled ? colour : "var(--page)", stroke: colour, "stroke-width": 1,
@@ -91,9 +92,34 @@
     const half = 0.3 * (x.at(1) - x.at(0));
     const bars = trace.y.map((value, i) => svg("rect", {
       x: x.at(i) - half, y: Math.min(y.at(0), y.at(value)), width: 2 * half, height: Math.abs(y.at(value) - y.at(0)),
-      fill: trace.meta.grades[i] === "noise" ? "var(--page)" : "var(--accent)", stroke: "var(--accent)",
+      fill: /^(noise|wrong)/.test(trace.meta.grades[i]) ? "var(--page)" : "var(--accent)", stroke: "var(--accent)",
     }));
-    return [[...grid(x, y), ...bars], FOOT + LINE + 6];
+    const wrong = trace.y.flatMap((value, i) => (trace.meta.grades[i].startsWith("wrong") ? [text(x.at(i), y.at(value / 2) + 4, "middle", "✗")] : []));
+    return [[...grid(x, y), ...bars, ...wrong], FOOT + LINE + 6];
+  };
+  const key = (name, colour, foot) =>
+    [rule(LEFT, foot + LINE - 4, LEFT + 18, foot + LINE - 4, colour, 2.5), text(LEFT + 24, foot + LINE, "start", name)];
+  // Bars in parts, those below zero downwards.
+  const stacked = (traces, layout) => {
+    const places = traces[0].x;
+    const sums = (sign) => places.map((_, i) => traces.reduce((sum, { y }) => sum + (sign * y[i] > 0 ? y[i] : 0), 0));
+    const x = scale({ ...layout.xaxis, range: [-0.6, places.length - 0.4] }, places, LEFT, WIDTH - RIGHT);
+    const y = scale(layout.yaxis, [...sums(1), ...sums(-1)], FOOT, TOP);
+    const half = 0.3 * (x.at(1) - x.at(0));
+    const ends = [places.map(() => 0), places.map(() => 0)];
+    const drawn = grid(x, y);
+    let foot = FOOT + LINE + 6;
+    for (const trace of traces) {
+      const colour = named(trace.marker.color);
+      trace.y.forEach((value, i) => {
+        const side = ends[value < 0 ? 1 : 0];
+        const [from, to] = [y.at(side[i]), y.at(side[i] += value)];
+        drawn.push(svg("rect", { x: x.at(i) - half, y: Math.min(from, to), width: 2 * half, height: Math.abs(to - from), fill: colour }));
+      });
+      drawn.push(...key(trace.name, colour, foot));
+      foot += LINE;
+    }
+    return [drawn, foot + 4];
   };
 
   const lines = (traces, layout) => {
@@ -105,10 +131,11 @@
     for (const trace of traces) {
       const points = trace.x.map((value, i) => [x.at(value), y.at(trace.y[i])]);
       const colour = named(trace.line.color);
-      drawn.push(svg("path", { d: `M${points.map((point) => point.join(" ")).join("L")}`, stroke: colour, fill: "none", "stroke-width": 1.6 }));
+      drawn.push(svg("path", { d: `M${points.map((point) => point.join(" ")).join("L")}`, stroke: colour, fill: "none", "stroke-width": trace.line.width, ...(trace.line.dash ? { "stroke-dasharray": "2 3" } : {}) }));
+      if (trace.mode === "lines") continue;
       drawn.push(...points.flatMap((each, i) => point(each, trace.meta?.grades[i], colour)));
       if (!layout.showlegend) continue;
-      drawn.push(rule(LEFT, foot + LINE - 4, LEFT + 18, foot + LINE - 4, colour, 2.5), text(LEFT + 24, foot + LINE, "start", trace.name));
+      drawn.push(...key(trace.name, colour, foot));
       foot += LINE;
     }
     return [drawn, foot + 4];
@@ -118,6 +145,7 @@
     const [first] = traces;
     if (!first?.x.length) return [[text(WIDTH / 2, 40, "middle", layout.annotations?.[0]?.text ?? "")], 60];
     if (first.type !== "bar") return lines(traces, layout);
+    if (layout.barmode) return stacked(traces, layout);
     return first.orientation === "v" ? upright(first, layout) : across(first, layout);
   };
   // What stands in the controls of a chart, which paper does not have.
@@ -126,7 +154,7 @@
 
   charts.picture = (figure, made) => {
     const [content, height] = drawing(made);
-    const picture = svg("svg", { class: "picture", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": figure.querySelector("figcaption").textContent });
+    const picture = svg("svg", { class: "picture", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": figure.querySelector("figcaption").textContent.trim() });
     picture.append(...content);
     return picture;
   };

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from onnxprof.publish.drawing.sizes import is_geometric
+from onnxprof.publish.drawing.sizes import labelled as labelled_sizes
 from onnxprof.publish.text.numbers import three
 from onnxprof.publish.text.safe import in_page, shortened
 
@@ -19,33 +21,63 @@ _MOST_NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One system's figures over batch sizes."""
+    """One system's figures over the sizes of an axis."""
 
     key: str
+    """Unique among the lines of a panel: the system's over the batch, its first run's else."""
     label: str
     points: tuple[XY, ...]
-    """(batch, value), by batch; values above zero."""
+    """(size, value), by size; values above zero."""
     grades: tuple[str, ...] = ()
-    """How far each value can be trusted: `solid`, `rough`, `noise`, or empty; none for all."""
+    """How far each value can be trusted: `solid`, `rough`, `noise`, `wrong`, or empty; none for
+    all."""
+    runs: tuple[str, ...] = ()
+    """What the address calls the run of each point; none where that is `KEY/SIZE`."""
+
+    @property
+    def marks(self) -> tuple[tuple[XY, str, str], ...]:
+        """Of each point its place, grade and run."""
+        grades = self.grades or ("",) * len(self.points)
+        runs = self.runs or tuple(f"{self.key}/{size:g}" for size, _ in self.points)
+        return tuple(zip(self.points, grades, runs, strict=True))
 
 
-def sparkline(points: Sequence[XY], width: int = 72, height: int = 18) -> str:
-    """A line without axes on logarithmic scales, with the last point marked; empty below 2 points.
+def sparkline(line: Line, width: int = 72, height: int = 18) -> str:
+    """A line without axes, with the last point marked, and those that are noise or wrong.
 
-    The scale spans a factor of three at least, so that noise does not look like a trend.
+    The scale of values is logarithmic and spans a factor of three at least, so that noise does not
+    look like a trend. Empty below two points.
     """
-    if len(points) < 2:
+    if len(line.points) < 2:
         return ""
-    x = _log_scale([batch for batch, _ in points], (3, width - 4))
-    y = _log_scale(_widened([value for _, value in points]), (height - 4, 4))
-    spots = [(x(batch), y(value)) for batch, value in points]
-    line = " ".join(f"{a:.1f},{b:.1f}" for a, b in spots)
-    end = spots[-1]
+    x = _size_scale([size for size, _ in line.points], (3, width - 4))
+    y = _log_scale(_widened([value for _, value in line.points]), (height - 4, 4))
+    spots = " ".join(f"{x(size):.1f},{y(value):.1f}" for size, value in line.points)
+    last = len(line.points) - 1
+    marks = (
+        _mark(x(size), y(value), 2, grade)
+        for i, ((size, value), grade, _) in enumerate(line.marks)
+        if i == last or grade in ("noise", "wrong")
+    )
     return (
         f'<svg class="spark" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'aria-hidden="true"><polyline points="{line}"/>'
-        f'<circle cx="{end[0]:.1f}" cy="{end[1]:.1f}" r="2"/></svg>'
+        f'aria-hidden="true"><polyline points="{spots}"/>{"".join(marks)}</svg>'
     )
+
+
+def _mark(x: float, y: float, radius: float, grade: str) -> str:
+    """A filled, half or hollow dot, a cross where outputs are wrong."""
+    if grade == "wrong":
+        arm = radius + 0.5
+        start = f"M{x - arm:.1f} {y - arm:.1f}"
+        cross = f"{start}l{2 * arm:g} {2 * arm:g}m0 {-2 * arm:g}l{-2 * arm:g} {2 * arm:g}"
+        return f'<path class="wrong" d="{cross}"/>'
+    kind = f' class="{grade}"' if grade else ""
+    dot = f'<circle{kind} cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"/>'
+    if grade != "rough":
+        return dot
+    arc = f"a{radius:g} {radius:g} 0 0 0 0 {2 * radius:g}z"
+    return f'{dot}<path d="M{x:.1f} {y - radius:.1f}{arc}"/>'
 
 
 def bar(share: float, width: int = 100) -> str:
@@ -73,32 +105,51 @@ def whiskers(share: float, ends: tuple[float, float] | None, width: int = 100) -
     )
 
 
-def panel(title: str, lines: Sequence[Line], *, labelled: bool = False) -> str:
-    """Values over batch sizes, one line a system; each point links to its run.
+@dataclass(frozen=True, slots=True)
+class Over:
+    """What the sizes of a panel's lines are."""
 
-    Empty for a single batch size: a point alone is no chart.
+    title: str
+    """`batch size`, `tokens in the cache`."""
+    size: str
+    """What stands before a size: `batch`."""
+
+
+BATCHES = Over("batch size", "batch")
+
+
+def panel(
+    title: str, lines: Sequence[Line], over: Over = BATCHES, *, labelled: bool = False
+) -> str:
+    """Values over the sizes of an axis, one line a system; each point links to its run.
+
+    Empty for a single size: a point alone is no chart.
     """
     points = [point for line in lines for point in line.points]
-    batches = sorted({batch for batch, _ in points})
-    if len(batches) < 2:
+    sizes = sorted({size for size, _ in points})
+    if len(sizes) < 2:
         return ""
     named = labelled and 1 < len(lines) <= _MOST_NAMED
     width, height, right = 560 if named else 420, 190, 240 if named else 10
     values = _widened([value for _, value in points])
-    x = _log_scale(batches, (48, width - right - 8))
+    x = _size_scale(sizes, (48, width - right - 8))
     y = _log_scale(values, (height - 28, 14))
     low, high = min(values), max(values)
+    room = max(26, 7 * len(f"{sizes[-1]:,.0f}") + 8)
     marks = [
         *(_grid(y(v), three_short(v), width - right) for v in ticks(low, high)),
-        *(_foot(x(b), f"{b:g}", height) for b in _spread(batches, x)),
-        *(_line(line, x, y) for line in lines),
+        *(_foot(x(size), f"{size:,.0f}", height) for size in labelled_sizes(sizes, x, room)),
+        *(_line(line, over, x, y) for line in lines),
     ]
     if named:
         marks += _end_labels(lines, width - right + 2, y, height - 26)
+    if over != BATCHES:
+        marks.append(_foot((40 + width - right) / 2, escape(in_page(over.title)), height + 15))
+        height += 18
     return (
         f'<figure class="panel"><figcaption>{escape(title)}</figcaption>'
         f'<svg viewBox="0 0 {width} {height}" role="document" aria-label="{escape(title)} over '
-        f'batch size">{"".join(marks)}</svg></figure>'
+        f'{escape(in_page(over.title))}">{"".join(marks)}</svg></figure>'
     )
 
 
@@ -148,41 +199,33 @@ def _foot(x: float, label: str, height: float) -> str:
     return f'<text class="tick" x="{x:.1f}" y="{height - 8}" text-anchor="middle">{label}</text>'
 
 
-def _spread(batches: Sequence[float], x: Callable[[float], float]) -> list[float]:
-    """The batches whose labels fit without touching each other."""
-    kept: list[float] = []
-    for batch in batches:
-        if not kept or x(batch) - x(kept[-1]) >= 26:
-            kept.append(batch)
-    return kept
+def _size_scale(sizes: Sequence[float], span: tuple[float, float]) -> Callable[[float], float]:
+    """Logarithmic where the sizes are powers."""
+    if is_geometric(sizes):
+        return _log_scale(sizes, span)
+    low, high = min(sizes), max(sizes)
+    return lambda size: span[0] + (size - low) * (span[1] - span[0]) / (high - low)
 
 
-def _line(line: Line, x: Callable[[float], float], y: Callable[[float], float]) -> str:
-    spots = " ".join(f"{x(batch):.1f},{y(value):.1f}" for batch, value in line.points)
-    grades = line.grades or ("",) * len(line.points)
+def _line(line: Line, over: Over, x: Callable[[float], float], y: Callable[[float], float]) -> str:
+    spots = " ".join(f"{x(size):.1f},{y(value):.1f}" for size, value in line.points)
+    dots = (_dot(line, over, x(p[0]), y(p[1]), p, grade, run) for p, grade, run in line.marks)
     return (
         f'<g class="line" data-system="{escape(line.key)}"><polyline points="{spots}"/>'
-        + "".join(
-            _dot(line, point, grade, x, y) for point, grade in zip(line.points, grades, strict=True)
-        )
-        + "</g>"
+        f"{''.join(dots)}</g>"
     )
 
 
-def _dot(
-    line: Line, point: XY, grade: str, x: Callable[[float], float], y: Callable[[float], float]
-) -> str:
-    """A filled, half or hollow point."""
-    batch, value = point
-    words = f"{in_page(line.label)}, batch {batch:g}: {three(value)}{', ' if grade else ''}{grade}"
-    kind = f' class="{grade}"' if grade else ""
-    place = f'cx="{x(batch):.1f}" cy="{y(value):.1f}"'
-    half = f'<path d="M{x(batch):.1f} {y(value) - 3:.1f}a3 3 0 0 0 0 6z"/>'
+def _dot(line: Line, over: Over, x: float, y: float, point: XY, grade: str, run: str) -> str:
+    size, value = point
+    told = "wrong outputs" if grade == "wrong" else grade
+    where = f"{over.size} {size:,.0f}"
+    words = f"{line.label}, {where}: {three(value)}{', ' if told else ''}{told}"
+    said = escape(in_page(words))
+    reach = f'<circle class="reach" cx="{x:.1f}" cy="{y:.1f}" r="10">'
     return (
-        f'<a href="#{escape(line.key)}/{batch:g}" data-batch="{batch:g}" '
-        f'aria-label="{escape(words)}"><circle{kind} {place} r="3"/>'
-        f"{half if grade == 'rough' else ''}"
-        f'<circle class="reach" {place} r="10"><title>{escape(words)}</title></circle></a>'
+        f'<a href="#{escape(run)}" aria-label="{said}">{_mark(x, y, 3, grade)}'
+        f"{reach}<title>{said}</title></circle></a>"
     )
 
 
@@ -196,7 +239,7 @@ def _end_labels(
         places.append(max(at, places[-1] + 14) if places else at)
     lift = max(0.0, places[-1] - bottom)
     return [
-        f'<a href="#{escape(line.key)}/{line.points[0][0]:g}" class="name" '
+        f'<a href="#{escape(line.marks[0][2])}" class="name" '
         f'data-system="{escape(line.key)}"><text x="{x:g}" y="{place - lift:.1f}">'
         f"{escape(shortened(in_page(line.label), _LABEL))}</text></a>"
         for (_, _, line), place in zip(ends, places, strict=True)

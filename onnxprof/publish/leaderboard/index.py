@@ -10,9 +10,11 @@ from onnxprof.compare.settings import Facet, Settings, Work
 from onnxprof.publish.drawing import bars
 from onnxprof.publish.leaderboard.board import Board, Column, Row, facet_text
 from onnxprof.publish.leaderboard.versus import versus
+from onnxprof.publish.pages.axes import Axis, axes
 from onnxprof.publish.pages.catalogue import ModelPage
+from onnxprof.publish.pages.charts import throughput
 from onnxprof.publish.pages.origins import zoo_entry
-from onnxprof.publish.pages.render import SiteFacts, latencies, markup, rates, render
+from onnxprof.publish.pages.render import SiteFacts, markup, render
 from onnxprof.publish.reasons.macs import Macs
 from onnxprof.publish.text.safe import in_page
 
@@ -31,13 +33,21 @@ WINDOW = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Spark:
+    """Throughput over the first axis of a model's page, on the system that it shows first."""
+
+    drawing: Markup
+    words: str
+    """What it shows, and at which sizes it is noise; for its tooltip."""
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A row of the leaderboard with what else is known of the model."""
 
     row: Row
     origin: Origin | None
-    spark: Markup
-    """Throughput over batch size on the system that the model's page shows first."""
+    spark: Spark
 
     @property
     def macs(self) -> Macs | None:
@@ -115,6 +125,18 @@ def _sizes(work: Work) -> str:
     return facet_text(Settings(*work), Facet.WORK)
 
 
-def _spark(model: ModelPage) -> Markup:
-    points = latencies([e for e in model.entries if e.system == model.first.system])
-    return markup(bars.sparkline(rates(points)))
+def _spark(model: ModelPage) -> Spark:
+    """Throughput of the first run's system over the first of the model's axes."""
+    for axis in axes(model)[:1]:
+        for number, line in enumerate(axis.lines):
+            if any(model.entries[i] is model.first for _, i in line.points):
+                return _spark_of(throughput(model, axis, number), model, axis)
+    return Spark(markup(""), "")
+
+
+def _spark_of(line: bars.Line, model: ModelPage, axis: Axis) -> Spark:
+    said = f"{model.systems[model.first.system].label}: {axis.item}s/s over {axis.title}"
+    for grade, word in (("noise", "noise"), ("wrong", "wrong outputs")):
+        if sizes := [f"{size:,.0f}" for (size, _), found, _ in line.marks if found == grade]:
+            said += f"; {word} at {', '.join(sizes)}"
+    return Spark(markup(bars.sparkline(line)), in_page(said))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from onnxprof.publish.disk import package
 from onnxprof.publish.drawing import bars
 from onnxprof.publish.icicle import view as where
 from onnxprof.publish.latency import tail
-from onnxprof.publish.pages import charts, embed, layer_rows, side_by_side
+from onnxprof.publish.pages import axes, charts, embed, layer_rows, side_by_side
 from onnxprof.publish.pages.catalogue import Entry, ModelPage
 from onnxprof.publish.pages.origins import zoo_entry
 from onnxprof.publish.repeating.lines import repeat
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 REMEDY = charts.REMEDY
 REPORT = "report"
 ASSETS = (
-    *("style.css", "site.js", "model.js", "layers.js", "compare.js", "charts.js", "paper.js"),
+    *("style.css", "site.js", "model.js", "layers.js", "compare.js", "paper.js"),
+    *("charts/style.js", "charts/axes.js", "charts/steps.js", "charts/over.js"),
+    *("charts/speedup.js", "charts/charts.js"),
     *("plot/scene.js", "plot/graph.js", "plot/shapes.js", "plot/view.js", "plot/words.js"),
     *("plot/search.js", "plot/save.js", "plot/input.js", "plot/plot.js"),
     *("grades.css", "grades.js", "history.css", "history.js"),
@@ -105,6 +107,9 @@ def model_page(
     is embedded besides what this module has, and `parts` are what other packages draw on the page.
     """
     aligned = side_by_side.listed(page)
+    found = axes.axes(page)
+    drawn = charts.charts(page, found)
+    shown = embed.page_data(page) | axes.plain(page, found)
     html = render(
         "model.html",
         site,
@@ -117,12 +122,13 @@ def model_page(
         inputs=[_given(layer) for layer in page.table if layer.kind is LayerKind.INPUT],
         tensors={name: i for i, name in enumerate(embed.tensor_names(page.table))},
         batches=sorted({entry.batch for entry in page.entries}),
-        panels=_panels(page),
-        charts=charts.charts(page),
+        panels=markup(charts.panels(page, found)),
+        axes=found,
+        charts=[(chart, chart.titled(found)) for chart in drawn],
         rooms=rooms,
         why=why,
         library=charts.LIBRARY,
-        data=markup(embed.embedded(embed.page_data(page) | {"aligned": aligned, **data})),
+        data=markup(embed.embedded(shown | {"aligned": aligned, **data})),
         aligned=aligned,
         repeat=repeat(page.first.run),
         picture=f"models/{page.slug}/card.png",
@@ -154,33 +160,6 @@ def asset(name: str) -> bytes:
 
 def _given(layer: Layer) -> Tensor:
     return (layer.outputs or layer.inputs)[0]
-
-
-Points = tuple[tuple[float, float], ...]
-
-
-def latencies(entries: Sequence[Entry]) -> Points:
-    """Batch and milliseconds of the entries that have both."""
-    return tuple((e.batch, e.latency_ns / 1e6) for e in entries if e.batch > 0 and e.latency_ns)
-
-
-def rates(latencies: Points) -> Points:
-    """Items a second from milliseconds an inference."""
-    return tuple((batch, 1e3 * batch / ms) for batch, ms in latencies)
-
-
-def _panels(page: ModelPage) -> Markup:
-    """Latency and throughput over batch size, one line a system."""
-    lines = []
-    for i, (system, label) in enumerate(zip(page.systems, embed.short_labels(page), strict=True)):
-        shown = [e for e in page.entries if e.system == i and e.batch > 0 and e.latency_ns]
-        grades = tuple(e.grade.value if e.grade else "" for e in shown)
-        if shown:
-            lines.append(bars.Line(system.key, label, latencies(shown), grades))
-    speeds = [replace(line, points=rates(line.points)) for line in lines]
-    return markup(
-        bars.panel("Latency, ms", lines) + bars.panel("Throughput, items/s", speeds, labelled=True)
-    )
 
 
 def _environments(page: ModelPage) -> list[tuple[str, Entry]]:
