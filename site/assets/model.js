@@ -40,7 +40,8 @@
       shape: layer && layer[2] >= 0 ? data.tables[run.table].shapes[layer[2]] : "",
       status: data.names[run.s[i]],
       step: data.names[run.t[i]],
-      m: run.m[i], lo: run.lo[i], hi: run.hi[i],
+      m: run.m[i], lo: run.lo[i] === null ? null : run.m[i] - run.lo[i],
+      hi: run.hi[i] === null ? null : run.m[i] + run.hi[i],
       share: run.m[i] === null || !run.total ? null : run.m[i] / run.total,
       get why() { return window.onnxprof.reasons.of(run, i); },
     };

@@ -147,8 +147,9 @@ def test_pages_and_pdf(run: Run) -> None:
     body = [row for row in sums.rows if row.status not in given]
     known = [r for r in body if r.status is not Status.INTERRUPTIONS or r.median_ns is not None]
     assert data["m"] == [row.median_ns for row in known]
-    assert data["lo"] == [row.p5_ns for row in known]
-    assert data["hi"] == [row.p95_ns for row in known]
+    ends = [(row.p5_ns, row.median_ns, row.p95_ns) for row in known]
+    assert data["lo"] == [None if low is None else m - low for low, m, _ in ends]
+    assert data["hi"] == [None if high is None else high - m for _, m, high in ends]
     assert sum(ns or 0 for ns in data["m"][:-1]) == sums.total_ns
     assert data["sums"] == sum(row.status in CLOSING for row in known)
     unit = numbers.unit_for(sums.total_ns)[1]

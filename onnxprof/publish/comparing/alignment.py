@@ -11,6 +11,7 @@ from itertools import groupby
 
 from onnxprof.analysis.grades import grade, has_interval
 from onnxprof.compare.table import Alignment, Cell, Column, Fate, Row, RowKind
+from onnxprof.publish.drawing.apart import apart
 from onnxprof.publish.text import grades, numbers, sentences, verdicts
 from onnxprof.publish.text.safe import CUTS, Cut, printable, shortened
 from onnxprof.records.run import Run
@@ -109,6 +110,9 @@ def _summed(cells: Sequence[Cell]) -> Cell:
 def layer_names(named: Sequence[Sequence[str]], longest: int) -> list[str]:
     """`layers_text` of several rows, by the cut that leaves the most of them distinct."""
     versions = [[layers_text(layers, longest, cut) for layers in named] for cut in CUTS]
+    more = [f" +{len(layers) - 1}" if len(layers) > 1 else "" for layers in named]
+    firsts = apart([printable(layers[0]) for layers in named], longest - max(map(len, more)))
+    versions.append([first + rest for first, rest in zip(firsts, more, strict=True)])
     return max(versions, key=lambda texts: len(set(texts)))
 
 

@@ -18,6 +18,8 @@ from onnxprof.compare.scaling import SATURATED, Point, ScaledRow, Scaling
 from onnxprof.compare.table import RowKind
 from onnxprof.compare.verdict import THRESHOLD
 from onnxprof.publish.comparing.alignment import layer_names, operators_text
+from onnxprof.publish.phases import markdown as markdown_of_phases
+from onnxprof.publish.phases import tables as phases
 from onnxprof.publish.text import grades, numbers, sentences, verdicts
 from onnxprof.publish.text.safe import in_markdown, printable
 
@@ -41,28 +43,31 @@ def tables(
 
 def table(scaling: Scaling, limit: int | None = 20, limit_ns: int | None = None) -> RenderableType:
     """Terminal tables: sizes, then what they say, then layers."""
-    parts: list[RenderableType] = [Text(_title(scaling), style="bold"), _sizes(scaling)]
+    parts: list[RenderableType] = [Text(title(scaling), style="bold"), _sizes(scaling)]
     parts += [Text(line) for line in sentences_of(scaling, limit_ns)]
     if scaling.rows:
-        parts += [Text(), _layers(scaling, limit), Text(_legend(scaling), style="dim")]
+        parts += [Text(), _layers(scaling, limit), Text(legend(scaling), style="dim")]
+    if growth := scaling.growth:
+        parts += phases.grown(growth)
     return Group(*parts)
 
 
 def in_short(scaling: Scaling) -> list[RenderableType]:
     """What the sizes say, without tables."""
-    return [Text(_title(scaling), style="bold"), *map(Text, sentences_of(scaling)), Text()]
+    return [Text(title(scaling), style="bold"), *map(Text, sentences_of(scaling)), Text()]
 
 
 def markdown(scaling: Scaling, limit: int | None = 20, limit_ns: int | None = None) -> str:
     """The same for a document."""
-    heads = (scaling.axis, *_HEADS[:2], _rate_head(scaling), *_HEADS[2:])
-    lines = [f"**{in_markdown(_title(scaling))}**", "", *_ruled(heads)]
-    lines += [_line_of((str(point.size), *_figures(point))) for point in scaling.points]
+    lines = [f"**{in_markdown(title(scaling))}**", "", *_ruled(size_heads(scaling))]
+    lines += map(_line_of, size_cells(scaling))
     lines += ["", *(f"- {in_markdown(text)}" for text in sentences_of(scaling, limit_ns))]
     if scaling.rows:
-        lines += ["", *_ruled(_layer_heads(scaling))]
-        lines += [_line_of(cells) for cells, _ in _layer_rows(scaling, limit, 80)]
-        lines += ["", f"<sub>{in_markdown(_legend(scaling))}</sub>"]
+        lines += ["", *_ruled(layer_heads(scaling))]
+        lines += [_line_of(cells) for cells, _ in layer_cells(scaling, limit, 80)]
+        lines += ["", f"<sub>{in_markdown(legend(scaling))}</sub>"]
+    if growth := scaling.growth:
+        lines += markdown_of_phases.grown(growth)
     return "\n".join(lines) + "\n"
 
 
@@ -74,7 +79,8 @@ def _line_of(cells: Sequence[str]) -> str:
     return f"| {' | '.join(map(in_markdown, cells))} |"
 
 
-def _title(scaling: Scaling) -> str:
+def title(scaling: Scaling) -> str:
+    """The model, the system, and what all sizes have in common."""
     run = scaling.points[0].run
     asked = run.request
     sizes = [_held(scaling, name) for name, _ in asked.dims if name != scaling.axis]
@@ -94,9 +100,19 @@ def _held(scaling: Scaling, name: str) -> str:
     return f"{name}={first}" if first == last else f"{name}={first}…{last}"
 
 
+def size_heads(scaling: Scaling) -> tuple[str, ...]:
+    """Heads of the table of sizes."""
+    return (scaling.axis, *_HEADS[:2], _rate_head(scaling), *_HEADS[2:])
+
+
+def size_cells(scaling: Scaling) -> Iterator[tuple[str, ...]]:
+    """A row for each size."""
+    return ((str(point.size), *_figures(point)) for point in scaling.points)
+
+
 def _sizes(scaling: Scaling) -> Table:
     grid = Table(box=_BOX, padding=(0, 1, 0, 0), pad_edge=False)
-    for head in (scaling.axis, *_HEADS[:2], _rate_head(scaling), *_HEADS[2:]):
+    for head in size_heads(scaling):
         grid.add_column(printable(head), justify="right", no_wrap=True)
     for point in scaling.points:
         style = verdicts.STYLES.get(point.verdict, "") if point.verdict else ""
@@ -227,7 +243,8 @@ def _listed(sizes: Sequence[int]) -> str:
     return ", ".join(map(str, sizes))
 
 
-def _layer_heads(scaling: Scaling) -> tuple[str, ...]:
+def layer_heads(scaling: Scaling) -> tuple[str, ...]:
+    """Heads of the table of layers."""
     unit, _ = _unit(scaling)
     item = f"{unit}/{scaling.axis}" if len(scaling.axis) <= _LONGEST else f"{unit} for each"
     item = f"{unit} an item" if scaling.axis == BATCH else item
@@ -237,11 +254,11 @@ def _layer_heads(scaling: Scaling) -> tuple[str, ...]:
 
 def _layers(scaling: Scaling, limit: int | None) -> Table:
     grid = Table(box=_BOX, padding=(0, 1, 0, 0), pad_edge=False)
-    for place, head in enumerate(_layer_heads(scaling)):
+    for place, head in enumerate(layer_heads(scaling)):
         side: Any = "left" if place < 2 else "right"
         grid.add_column(printable(head), justify=side, no_wrap=True)
     ended = False
-    for cells, closing in _layer_rows(scaling, limit, _ROOM):
+    for cells, closing in layer_cells(scaling, limit, _ROOM):
         if closing and not ended:
             grid.add_section()
             ended = True
@@ -249,10 +266,10 @@ def _layers(scaling: Scaling, limit: int | None) -> Table:
     return grid
 
 
-def _layer_rows(
+def layer_cells(
     scaling: Scaling, limit: int | None, longest: int
 ) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """(cells of a row, whether it closes the table); what rounding loses is in the overhead."""
+    """Cells, and whether the row closes the table; what rounding loses is in the overhead."""
     blocks = [row for row in scaling.rows if row.kind is RowKind.BLOCK]
     others = [row for row in scaling.rows if row.kind is not RowKind.BLOCK]
     kept = _longest(blocks, limit)
@@ -325,7 +342,8 @@ def _tail(scaling: Scaling, row: ScaledRow, saturated: int | None = None) -> tup
     return "" if gain is None else f"{gain:.2f}×", "" if size is None else str(size)
 
 
-def _legend(scaling: Scaling) -> str:
+def legend(scaling: Scaling) -> str:
+    """What the columns of both tables say."""
     first, last = scaling.sizes[0], scaling.sizes[-1]
     per = "items a second" if scaling.axis == BATCH else f"{printable(scaling.axis)} a second"
     return (

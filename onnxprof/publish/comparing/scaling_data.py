@@ -11,6 +11,7 @@ from onnxprof.analysis.statistics.lines import Line
 from onnxprof.compare.scaling import STRAIGHT, Point, ScaledRow, Scaling
 from onnxprof.compare.table import RowKind
 from onnxprof.compare.verdict import Verdict
+from onnxprof.publish.phases.data import orders, plain_growth
 from onnxprof.publish.text.csv import csv_text
 
 #: Columns of the CSV: a row a size and block, one without layers for the model.
@@ -19,6 +20,7 @@ COLUMNS = (
     *("per_s", "gain_percent", "gain_low_percent", "gain_high_percent", "verdict"),
     *("fixed_ms", "fixed_low_ms", "fixed_high_ms"),
     *("item_ms", "item_low_ms", "item_high_ms", "misfit", "saturated_at"),
+    *("time_order", "cost_order"),
 )
 
 
@@ -28,6 +30,8 @@ def to_csv(every: Sequence[Scaling]) -> str:
 
 
 def _csv_rows(scaling: Scaling) -> Iterator[tuple[object, ...]]:
+    growth = scaling.growth
+    grown = {row.layers: orders(row) for row in growth.rows} if growth else {}
     for place, point in enumerate(scaling.points):
         head = scaling.model, scaling.system, scaling.axis, point.size
         low, high = point.interval_ns
@@ -39,12 +43,14 @@ def _csv_rows(scaling: Scaling) -> Iterator[tuple[object, ...]]:
             point.verdict.value if point.verdict else "",
             *_line_cells(scaling.line),
             scaling.saturated,
+            *("", ""),
         )
         for row in scaling.rows:
             names = ";".join(row.layers), ";".join(row.operators)
             blank = ("",) * 7
             timed = milliseconds(row.times_ns[place]), *blank
-            yield *head, row.kind.value, *names, *timed, *_line_cells(row.line), row.saturated
+            tail = row.saturated, *grown.get(row.layers, ("", ""))
+            yield *head, row.kind.value, *names, *timed, *_line_cells(row.line), *tail
 
 
 def _line_cells(line: Line) -> tuple[str, ...]:
@@ -73,6 +79,7 @@ def _plain(scaling: Scaling, limit_ns: int | None) -> dict[str, Any]:
         "saturated_at": scaling.saturated,
         "within_limit": within.size if within else None,
         "rows": [_plain_row(row) for row in scaling.rows],
+        "growth": None if (growth := scaling.growth) is None else plain_growth(growth),
     }
 
 

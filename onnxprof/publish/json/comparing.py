@@ -169,6 +169,15 @@ OVER_BATCHES = Document(
     {"axis": TEXT},
 )
 
+_POLYNOMIAL = record({"order": COUNT, "coefficients_ns": listed(NUMBER), "misfit": NUMBER})
+_GROWN_BLOCK = {"layers": listed(TEXT), "operators": listed(TEXT), "times_ns": listed(NUMBER)}
+_GROWN_ROW = record(
+    {**_GROWN_BLOCK, "fit": _POLYNOMIAL, "cost_order": known(COUNT), "agrees": known(FLAG)}
+)
+_GROWN = {
+    **{"sizes": listed(COUNT), "latencies_ns": listed(NUMBER)},
+    **{"fit": _POLYNOMIAL, "sums": listed(_GROWN_ROW), "rows": listed(_GROWN_ROW)},
+}
 _LINE = record(
     {
         **{"fixed_ns": _FIGURE, "fixed_interval_ns": interval(NUMBER)},
@@ -194,7 +203,7 @@ _SCALING = record(
         **{"model": TEXT, "system": TEXT, "axis": TEXT, "points": listed(_SIZE), "line": _LINE},
         **{"is_straight": FLAG, "straight_within": NUMBER, "best": COUNT},
         **{"alike": listed(COUNT), "saturated_at": known(COUNT), "within_limit": known(COUNT)},
-        "rows": listed(_SCALED_ROW),
+        **{"rows": listed(_SCALED_ROW), "growth": known(record(_GROWN))},
     }
 )
 SCALING = Document(
@@ -203,23 +212,13 @@ SCALING = Document(
     {"scalings": listed(_SCALING)},
 )
 
-_POLYNOMIAL = record({"order": COUNT, "coefficients_ns": listed(NUMBER), "misfit": NUMBER})
-_GROWN_BLOCK = {"layers": listed(TEXT), "operators": listed(TEXT), "times_ns": listed(NUMBER)}
-_GROWN_ROW = record(
-    {**_GROWN_BLOCK, "fit": _POLYNOMIAL, "cost_order": known(COUNT), "agrees": known(FLAG)}
-)
 _PHASE = record(
     {
         **{"phase": TEXT, "run": TEXT, "batch": COUNT, "latency_ns": NUMBER},
         **{"interval_ns": interval(NUMBER), "tokens_per_s": known(NUMBER)},
     }
 )
-_GROWTH = record(
-    {
-        **{"kind": of(PhaseKind), "sizes": listed(COUNT), "latencies_ns": listed(NUMBER)},
-        **{"fit": _POLYNOMIAL, "sums": listed(_GROWN_ROW), "rows": listed(_GROWN_ROW)},
-    }
-)
+_GROWTH = record({"kind": of(PhaseKind), **_GROWN})
 _MODEL_PHASES = record(
     {
         **{"model": TEXT, "system": TEXT, "columns": listed(_PHASE)},

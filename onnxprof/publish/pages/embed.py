@@ -363,8 +363,13 @@ def _spent(run: Run) -> dict[str, float]:
 
 
 def _columns(rows: Sequence[TimedRow]) -> dict[str, list[int | None]]:
+    """Medians, and how far p5 is below and p95 above them: shorter numbers than the ends are."""
     return {
         "m": [row.median_ns for row in rows],
-        "lo": [row.p5_ns for row in rows],
-        "hi": [row.p95_ns for row in rows],
+        "lo": [_distance(row.p5_ns, row.median_ns) for row in rows],
+        "hi": [_distance(row.median_ns, row.p95_ns) for row in rows],
     }
+
+
+def _distance(low: int | None, high: int | None) -> int | None:
+    return None if low is None or high is None else high - low

@@ -9,7 +9,8 @@ from decimal import Decimal
 
 from onnxprof.compare.blocks import Part
 from onnxprof.compare.growth.orders import Order
-from onnxprof.compare.growth.phases import Column, Growth, GrowthRow, Phases
+from onnxprof.compare.growth.phases import Column, Phases
+from onnxprof.compare.growth.rows import Growth, GrowthRow
 from onnxprof.compare.table import RowKind
 from onnxprof.publish.comparing.alignment import layer_names, operators_text
 from onnxprof.publish.text import numbers
@@ -142,13 +143,15 @@ def growing(growth: Growth, limit: int | None) -> list[GrowthRow]:
 
 
 def growth_title(growth: Growth) -> str:
-    """What the table of one kind's growth is about."""
-    unit = Scale.of(growth.latencies_ns).name
-    return f"Growth of {growth.kind.value} with n, the {UNITS[growth.kind]}, in {unit}"
+    """What the table of one axis's growth is about."""
+    over, unit = growth.over, Scale.of(growth.latencies_ns).name
+    if isinstance(over, PhaseKind):
+        return f"Growth of {over.value} with n, the {UNITS[over]}, in {unit}"
+    return f"Growth with n, the size of {over}, in {unit}"
 
 
 def growth_heads(growth: Growth, places: Sequence[int]) -> tuple[str, ...]:
-    """Heads of the table of one kind's growth."""
+    """Heads of the table of one axis's growth."""
     sizes = (f"{growth.sizes[i]:,}" for i in places)
     return "layers", "operators", *sizes, "time", "cost", ""
 
@@ -201,18 +204,28 @@ def sentences(phases: Phases) -> list[str]:
                 for c in mine
             )
             said.append(f"{begin}: {', '.join(parts)}.")
-    said += [_growth_text(growth) for growth in phases.growths]
+    said += [growth_text(growth) for growth in phases.growths]
     return said
 
 
-def _growth_text(growth: Growth) -> str:
-    """`It grows linearly with the tokens in the cache: 1.2 ms, and 3.1 ns for each.`"""
-    what = "Prefill" if growth.kind is PhaseKind.PREFILL else "Decode"
-    unit, fit = UNITS[growth.kind], growth.fit
+def _fixed_text(ns: float) -> str:
+    """What is there at size 0 of a fit; less than nothing is a line that bends."""
+    found = numbers.duration(ns)
+    return found if ns >= 0 else f"no fixed part (the fit gives {found})"
+
+
+def growth_text(growth: Growth) -> str:
+    """`Decode grows linearly from 64 to 512 tokens in the cache: 1.2 ms, and 3.1 ns for each.`"""
+    over, fit = growth.over, growth.fit
+    what, unit = "Latency", f"of {over}"
+    if isinstance(over, PhaseKind):
+        what, unit = over.value.capitalize(), UNITS[over]
     between = f"from {growth.sizes[0]:,} to {growth.sizes[-1]:,} {unit}"
     if fit.order is Order.CONSTANT:
         return f"{what} takes the same time {between}, as far as these samples tell."
-    fixed, each = numbers.duration(fit.coefficients[0]), numbers.duration(fit.coefficients[1])
+    fixed, each = _fixed_text(fit.coefficients[0]), numbers.duration(fit.coefficients[1])
+    if fit.order is Order.LINEAR and fit.sign < 0:
+        return f"{what} falls {between}: {fixed}, and {each} for each."
     if fit.order is Order.LINEAR:
         return f"{what} grows linearly {between}: {fixed}, and {each} for each."
     square = numbers.duration(fit.coefficients[2] * 1e6)

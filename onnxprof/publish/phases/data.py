@@ -7,7 +7,8 @@ from typing import Any
 
 from onnxprof.analysis.reconcile import milliseconds
 from onnxprof.compare.growth.orders import Fit
-from onnxprof.compare.growth.phases import Column, Growth, GrowthRow, Phases
+from onnxprof.compare.growth.phases import Column, Phases
+from onnxprof.compare.growth.rows import Growth, GrowthRow
 from onnxprof.compare.systems import labels
 from onnxprof.compare.table import RowKind
 from onnxprof.publish.text.csv import csv_text
@@ -26,7 +27,7 @@ def to_csv(every: Sequence[Phases]) -> str:
 
 def _csv_rows(phases: Phases) -> Iterator[tuple[object, ...]]:
     orders = {
-        (growth.kind, row.layers): _orders(row) for growth in phases.growths for row in growth.rows
+        (growth.over, row.layers): orders(row) for growth in phases.growths for row in growth.rows
     }
     for place, column in enumerate(phases.columns):
         asked, (low, high) = column.run.request, column.interval_ns
@@ -49,7 +50,8 @@ def _csv_rows(phases: Phases) -> Iterator[tuple[object, ...]]:
             )
 
 
-def _orders(row: GrowthRow) -> tuple[str, str]:
+def orders(row: GrowthRow) -> tuple[str, str]:
+    """The orders of time and cost, as a CSV has them; an unknown one is empty."""
     return str(int(row.fit.order)), "" if row.cost is None else str(int(row.cost))
 
 
@@ -91,7 +93,14 @@ def _plain_column(column: Column) -> dict[str, Any]:
 
 def _plain_growth(growth: Growth) -> dict[str, Any]:
     return {
-        "kind": growth.kind.value,
+        "kind": str(growth.over),
+        **plain_growth(growth),
+    }
+
+
+def plain_growth(growth: Growth) -> dict[str, Any]:
+    """Sizes, orders and times of a growth over any axis."""
+    return {
         "sizes": list(growth.sizes),
         "latencies_ns": list(growth.latencies_ns),
         "fit": _plain_fit(growth.fit),

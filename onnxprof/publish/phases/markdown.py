@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from onnxprof.compare.growth.phases import Growth, Phases
+from onnxprof.compare.growth.phases import Phases
+from onnxprof.compare.growth.rows import Growth
 from onnxprof.publish.comparing.alignment import layer_names
 from onnxprof.publish.phases import cells, tables
 from onnxprof.publish.text.safe import in_markdown
@@ -24,11 +25,12 @@ def markdown(each: Phases, limit: int | None) -> str:
         for row in cells.layer_cells(each, places, limit, _ROOM, _OPERATORS):
             lines.append(_line((row.name, row.operators, *row.cells)))
     for growth in each.growths:
-        lines += _grown(growth) if growth.rows else ()
+        lines += grown(growth) if growth.rows else ()
     return "\n".join(lines) + "\n"
 
 
-def _grown(growth: Growth) -> Iterator[str]:
+def grown(growth: Growth) -> Iterator[str]:
+    """The table of growth over one axis."""
     places = tuple(range(len(growth.sizes)))
     yield from ("", in_markdown(cells.growth_title(growth)), "")
     yield from _ruled(cells.growth_heads(growth, places))

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprof.analysis.reconcile import reconcile
-from onnxprof.compare.growth.phases import Column, Growth, Phases, phases
+from onnxprof.compare.growth.phases import Column, Phases, phases
+from onnxprof.compare.growth.rows import Growth
 from onnxprof.compare.systems import labels
 from onnxprof.publish.comparing.alignment import layer_names
 from onnxprof.publish.phases import cells
@@ -48,7 +49,7 @@ def table(each: Phases, limit: int | None = LAYERS) -> Iterator[RenderableType]:
         yield _layers(each, limit)
     for growth in each.growths:
         if growth.rows:
-            yield from _grown(growth)
+            yield from grown(growth)
     yield Text()
 
 
@@ -117,7 +118,8 @@ def _columns(grid: Table, heads: Sequence[str]) -> None:
         grid.add_column(head, justify=side, no_wrap=True)
 
 
-def _grown(growth: Growth) -> Iterator[RenderableType]:
+def grown(growth: Growth) -> Iterator[RenderableType]:
+    """The table of growth over one axis: what grows most, then sums by order of cost."""
     places = cells.ends(len(growth.sizes))
     yield Text()
     yield Text(cells.growth_title(growth))

@@ -15,6 +15,7 @@ from onnxprof.analysis.once import remembering
 from onnxprof.errors import StoreError
 from onnxprof.model.collector import unhurried
 from onnxprof.plugins.source_places import cleaned_run
+from onnxprof.publish.comparing.scaling_pages import sections as size_sections
 from onnxprof.publish.disk.cache import Cache, code, digest
 from onnxprof.publish.disk.files import encoded, write
 from onnxprof.publish.drawing import plot
@@ -26,7 +27,7 @@ from onnxprof.publish.pages.catalogue import Entry, ModelPage, model_page
 from onnxprof.publish.pdf import plot as plot_pdf
 from onnxprof.publish.pdf import timings as pdf
 from onnxprof.publish.pdf.typesetter import Manuscript, pressed
-from onnxprof.publish.phases.pages import sections
+from onnxprof.publish.phases.pages import sections as phase_sections
 from onnxprof.publish.roofline import section
 from onnxprof.publish.roofline.known import Reasons
 from onnxprof.publish.selection import facts
@@ -253,7 +254,8 @@ def _files(
     sheets = [name for name, text in tables.items() if spreadsheet_variant(text)]
     data = {"history": earlier.data, "sheets": sheets}
     parts = {"history": earlier, "sheets": sheets}
-    parts["phases"] = sections([entry.run for entry in page.entries])
+    runs = [entry.run for entry in page.entries]
+    parts |= {"phases": phase_sections(runs), "sizes": size_sections(runs)}
     html = render.model_page(page, site, rooms, why, data, **parts)
     yield "index.html", encoded(html)
     for batch, drawing in plots.items():
