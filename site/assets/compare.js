@@ -163,7 +163,7 @@
     table.tFoot.replaceChildren(...sumsOf(runs).map((block) => pairRow(block, unit, 1e30)));
     [...table.tFoot.rows].at(-1).className = "total";
     at("compare-rest").textContent = shown.length < blocks.length
-      ? `The ${shown.length} longest of ${blocks.length} rows.` : "";
+      ? `The ${fixed(shown.length, 0)} longest of ${fixed(blocks.length, 0)} rows.` : "";
     window.onnxprof.again(table);
   };
 

@@ -27,8 +27,16 @@
     return value && value < 1e-6 ? "0" : String(Number(value.toPrecision(3)).toFixed(
       Math.max(0, Math.min(9, 2 - Math.floor(Math.log10(value || 1))))));
   };
-  // Decimals of a text, for the style sheet, which sets numbers of a column on their points.
-  const kind = (text) => `d${Math.min(3, (text.split(".")[1] ?? "").length)}`;
+  // The numbers of a column stand on their points: each gets room for the digits that others have behind it.
+  const decimals = (cell) => (cell.textContent.split(".")[1] ?? "").length;
+  const align = (table) => {
+    const cells = [...table.querySelectorAll("td.ms")];
+    const most = Math.max(0, ...cells.map(decimals));
+    for (const cell of cells) {
+      const own = decimals(cell);
+      cell.dataset.room = (own || !most ? "" : ".") + "0".repeat(most - own);
+    }
+  };
   const percent = (part) => (part >= 0.0995 ? (part * 100).toFixed(1) : (part * 100).toPrecision(2));
 
   // The index by batch size; each file hands over its own when it has come.
@@ -207,7 +215,7 @@
     name.scope = "row";
     const ns = index.ns[row];
     const time = ns < 0 ? el("td", "why", index.words.without[-1 - ns])
-      : el("td", kind(ms(ns)), (runs.bound[run] ? "≥ " : "") + ms(ns));
+      : el("td", "ms", (runs.bound[run] ? "≥ " : "") + ms(ns));
     if (ns >= 0) time.title = `${whole(ns)} ns`;
     return el("tr", "", el("td", "l", link(page, model)), name,
       el("td", "l", isolated(index.words.op[layers.op[layer]])),
@@ -260,9 +268,10 @@
       const name = el("th", "", button);
       name.scope = "row";
       return el("tr", "", name, el("td", "w", whole(layers[op])), el("td", "", whole(timed[op])),
-        el("td", kind(ms(spent[op])), ms(spent[op])), el("td", "", percent(spent[op] / all)),
+        el("td", "ms", ms(spent[op])), el("td", "", percent(spent[op] / all)),
         el("td", "w barcell", bar(spent[op] / most)));
     }));
+    align(at("ll-totals"));
   };
 
   let shownUsual = "";
@@ -296,6 +305,7 @@
     totals(index, rows);
     const shown = [...order.subarray(from, from + WINDOW)];
     at("ll-rows").tBodies[0].replaceChildren(...shown.map((row) => line(index, row, want.b)));
+    align(at("ll-rows"));
     const models = new Set(Array.from(rows, (row) => index.modelOf[index.layerOf[row]])).size;
     said.textContent = `${whole(rows.length)} row${rows.length === 1 ? "" : "s"} of ${whole(models)} model${models === 1 ? "" : "s"} at batch ${want.b}${want.system === ALL ? ", all measured systems together" : ` on ${want.system}`}${missing}`;
     at("ll-window").textContent = rows.length ? `Rows ${whole(from + 1)} to ${whole(Math.min(from + WINDOW, rows.length))} of ${whole(rows.length)}.` : "No layer matches.";

@@ -168,7 +168,7 @@
   const more = document.getElementById("more");
   const noMatch = document.getElementById("no-match");
   const tell = (count) => {
-    output.textContent = count === rows.length ? everything : `${count} of ${rows.length}`;
+    output.textContent = count === rows.length ? everything : `${fixed(count, 0)} of ${fixed(rows.length, 0)}`;
     const rest = count - Math.min(limit, count);
     more.hidden = !rest;
     noMatch.hidden = count > 0;

@@ -3,6 +3,7 @@
 (() => {
   document.documentElement.classList.add("js");
 
+  const number = (count) => count.toLocaleString("en-US");
   const column = (th) => [...th.parentNode.children].indexOf(th);
 
   const key = (row, index, numeric) => {
@@ -120,12 +121,11 @@
     const rest = shown.length - Math.min(limit, shown.length);
     line.hidden = !rest;
     if (!rest) return;
-    const words = (number) => number.toLocaleString("en-US");
-    said.textContent = limit === opening ? `The ${words(limit)} slowest of ${words(shown.length)} rows. `
-      : `The first ${words(limit)} of ${words(shown.length)} rows. `;
+    said.textContent = limit === opening ? `The ${number(limit)} slowest of ${number(shown.length)} rows. `
+      : `The first ${number(limit)} of ${number(shown.length)} rows. `;
     buttons.children[0].hidden = rest <= window;
-    buttons.children[0].textContent = `Show ${words(window)} more`;
-    buttons.children[1].textContent = `Show all ${words(shown.length)}`;
+    buttons.children[0].textContent = `Show ${number(window)} more`;
+    buttons.children[1].textContent = `Show all ${number(shown.length)}`;
   };
 
   const choose = (source) => {
@@ -194,7 +194,7 @@
     const output = document.querySelector(`output[data-count="${table.id}"]`);
     if (!output) return;
     output.dataset.all ??= output.textContent;
-    output.textContent = narrowed ? `${shown} of ${all}` : output.dataset.all;
+    output.textContent = narrowed ? `${number(shown)} of ${number(all)}` : output.dataset.all;
   };
 
   const named = (list) => list.split(" ").map((id) => document.getElementById(id));

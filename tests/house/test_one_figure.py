@@ -153,7 +153,7 @@ def test_pages_and_pdf(run: Run) -> None:
     assert sum(ns or 0 for ns in data["m"][:-1]) == sums.total_ns
     assert data["sums"] == sum(row.status in CLOSING for row in known)
     unit = numbers.unit_for(sums.total_ns)[1]
-    rows, closing = timings.printed_rows(sums)
+    rows, closing = timings.printed_rows(sums, run.table)
     printed = [row.times[0] for row in (*rows, *closing)]
     wanted = ["" if r.median_ns is None else numbers.three(r.median_ns / unit) for r in known]
     assert printed == wanted

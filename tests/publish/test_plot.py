@@ -127,13 +127,13 @@ def test_charts_are_as_they_were() -> None:
         bars.Line("cpu.ort", "CPU · <ort>", ((1, 2.0), (2, 3.5), (8, 12.0))),
         bars.Line("gpu.ort", "GPU · ort", ((1, 1.0), (8, 1.5))),
     ]
-    made = [bars.panel("Latency, ms", lines, labelled=True), bars.sparkline(lines[0].points)]
+    made = [bars.panel("Latency, ms", lines, labelled=True), bars.sparkline(lines[0])]
     check_golden("charts.html", "\n".join([*made, bars.bar(0.25), ""]))
 
 
 def test_one_batch_size_is_no_chart() -> None:
     assert bars.panel("Latency", [bars.Line("a", "a", ((1, 2.0),))]) == ""
-    assert bars.sparkline([(1, 2.0)]) == ""
+    assert bars.sparkline(bars.Line("a", "a", ((1, 2.0),))) == ""
 
 
 @given(st.floats(1e-9, 1e9), st.floats(1, 1e6))

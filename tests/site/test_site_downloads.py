@@ -17,6 +17,7 @@ from support.sites import failed_run, runs, wrong_run
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.errors import UsageError
 from onnxprof.publish.pages import charts, downloads, embed, pair
+from onnxprof.publish.pages.axes import axes
 from onnxprof.publish.pages.catalogue import ModelPage, catalogue
 from onnxprof.publish.pages.device import device_facts, device_pages
 from onnxprof.publish.pages.origins import zoo_entry
@@ -170,14 +171,15 @@ def test_how_a_step_of_several_layers_is_called(names: tuple[str, ...], shown: s
 
 def test_charts_are_those_that_have_figures() -> None:
     def keys(*measured: Run) -> list[str]:
-        return [chart.key for chart in charts.charts(page_of(*measured))]
+        page = page_of(*measured)
+        return [chart.key for chart in charts.charts(page, axes(page))]
 
     one = sample_run("m", 1)
     assert keys(failed_run("m", 1)) == []
     assert keys(one) == ["operators", "slowest"]
     assert keys(one, sample_run("m", 1, backend="b")) == ["operators", "speedup", "slowest"]
     assert keys(one, sample_run("m", 8, backend="b")) == [
-        *("latency", "throughput", "operators", "slowest", "scaling")
+        *("latency", "throughput", "operators", "slowest", "scaling", "stack", "gain")
     ]
     read = Telemetry(1.0, 10, 5.0, energies=(Energy("rapl", 50.0),), peak_resident_bytes=1 << 20)
     assert keys(dataclasses.replace(one, telemetry=read))[-3:] == [*("energy", "power", "memory")]

@@ -13,6 +13,7 @@ from support.published.dlperf_clone import published
 from support.sites import settled, violations
 
 from onnxprof.publish.pages import charts
+from onnxprof.publish.pages.axes import axes
 from onnxprof.publish.pages.catalogue import catalogue
 from onnxprof.publish.repeating.lines import repeat
 from onnxprof.publish.repeating.terminal import text_lines
@@ -80,11 +81,11 @@ def test_a_device_of_bounds_alone_says_what_its_figures_are(out: Path) -> None:
 def test_bounds_have_no_chart_of_a_latency(tmp_path: Path) -> None:
     bounds = published(tmp_path)
     (page,) = catalogue(bounds)
-    found = {chart.key: chart.title for chart in charts.charts(page)}
+    found = {chart.key: chart.title for chart in charts.charts(page, axes(page))}
     assert not {"latency", "throughput", "speedup"} & set(found)
     assert found["slowest"] == "Slowest layers, ms"
     (page,) = catalogue([sample_run("m", batch) for batch in (1, 8)])
-    found = {chart.key: chart.title for chart in charts.charts(page)}
+    found = {chart.key: chart.title for chart in charts.charts(page, axes(page))}
     assert {"latency", "throughput"} <= set(found)
     assert found["slowest"] == "Slowest steps with p5 to p95, ms"
 

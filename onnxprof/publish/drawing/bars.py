@@ -15,6 +15,8 @@ from onnxprof.publish.text.safe import in_page, shortened
 XY = tuple[float, float]
 #: Letters of a label behind a line: as many as its room holds in the larger type of phones.
 _LABEL = 32
+#: What a letter of one takes there.
+_LETTER = 7.2
 #: Lines that have labels; of more a reader sees which is which by pointing at them.
 _MOST_NAMED = 8
 
@@ -130,7 +132,7 @@ def panel(
     if len(sizes) < 2:
         return ""
     named = labelled and 1 < len(lines) <= _MOST_NAMED
-    width, height, right = 560 if named else 420, 190, 240 if named else 10
+    width, height, right = 560 if named else 420, 190, _room(lines) if named else 10
     values = _widened([value for _, value in points])
     x = _size_scale(sizes, (48, width - right - 8))
     y = _log_scale(values, (height - 28, 14))
@@ -151,6 +153,12 @@ def panel(
         f'<svg viewBox="0 0 {width} {height}" role="document" aria-label="{escape(title)} over '
         f'{escape(in_page(over.title))}">{"".join(marks)}</svg></figure>'
     )
+
+
+def _room(lines: Sequence[Line]) -> int:
+    """What the labels behind the lines take in the larger type of phones."""
+    longest = max(min(_LABEL, len(in_page(line.label))) for line in lines)
+    return 12 + math.ceil(_LETTER * longest)
 
 
 def ticks(low: float, high: float) -> list[float]:

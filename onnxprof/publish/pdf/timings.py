@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from onnxprof.analysis.grades import grade
 from onnxprof.analysis.reconcile import Reconciliation, Status, TimedRow, reconcile
+from onnxprof.analysis.widened import computed_in
 from onnxprof.publish.latency.percentiles import listed_text, of_run
 from onnxprof.publish.latency.streams import streams_text
 from onnxprof.publish.pages import embed
@@ -17,6 +19,7 @@ from onnxprof.publish.text import grades, numbers
 from onnxprof.publish.text.safe import counted, in_page, shortened
 from onnxprof.publish.text.sentences import DOUBTFUL, reconciliation_text, threads, wrong_text
 from onnxprof.publish.text.warnings import warning_texts
+from onnxprof.records.layer import LayerTable
 from onnxprof.records.run import Run
 
 _FATES = {
@@ -50,22 +53,34 @@ def _document(run: Run, result: Reconciliation) -> dict[str, Any]:
         "wrong": _plain(wrong_text(run)),
         "warnings": [_plain(text) for text in warning_texts(run)],
         "table": table(
-            *printed_rows(result),
+            *printed_rows(result, run.table),
             numbers.unit_for(result.total_ns)[0],
             "Time" if run.request.is_published else "",
         ),
-        "legend": f"? behind a name: {DOUBTFUL[:1].lower()}{DOUBTFUL[1:]}; the CSV says which."
-        if any(row.doubt for row in embed.body_rows(result))
-        else "",
+        "legend": " ".join(_legend(run, result)),
         "note": _note(embed.constants(result)),
     }
 
 
-def printed_rows(result: Reconciliation) -> tuple[list[PrintedRow], list[PrintedRow]]:
+def printed_rows(
+    result: Reconciliation, layers: LayerTable
+) -> tuple[list[PrintedRow], list[PrintedRow]]:
     """The rows that executed, and those that sum up, in the unit of the run."""
     unit, most = numbers.unit_for(result.total_ns), embed.longest(result)
-    body = [_row(i, row, unit, most) for i, row in enumerate(embed.body_rows(result), 1)]
+    body = [
+        _row(i, row, unit, most, bool(computed_in(row.step, layers)))
+        for i, row in enumerate(embed.body_rows(result), 1)
+    ]
     return body, [_row(0, row, unit, most) for row in embed.closing_rows(result)]
+
+
+def _legend(run: Run, result: Reconciliation) -> Iterator[str]:
+    """What the marks behind names and operators mean, of those that there are."""
+    rows = embed.body_rows(result)
+    if any(row.doubt for row in rows):
+        yield f"? behind a name: {DOUBTFUL[:1].lower()}{DOUBTFUL[1:]}; the CSV says which."
+    if wider := sorted({computed_in(row.step, run.table) for row in rows} - {""}):
+        yield f"* behind an operator: half precision that is computed in {', '.join(wider)}."
 
 
 def _note(given: int) -> str:
@@ -110,7 +125,9 @@ def _when(run: Run) -> tuple[str, str]:
     return "Measured", f"{run.created} (UTC)"
 
 
-def _row(place: int, row: TimedRow, unit: numbers.Unit, most: float) -> PrintedRow:
+def _row(
+    place: int, row: TimedRow, unit: numbers.Unit, most: float, is_wider: bool = False
+) -> PrintedRow:
     layer, step = row.layer, row.step
     operator = layer.op_type if layer else step.op_type if step else ""
     output = numbers.sized_text(layer.outputs[0]) if layer and layer.outputs else ""
@@ -118,7 +135,7 @@ def _row(place: int, row: TimedRow, unit: numbers.Unit, most: float) -> PrintedR
     return PrintedRow(
         place=str(place) if place else "",
         name=_letters(row.name) + (" ?" if row.doubt else ""),
-        operator=_letters(operator),
+        operator=_letters(operator) + (" *" if is_wider else ""),
         output=_letters(output),
         times=(median, p5, p95),
         share="" if row.share is None else numbers.percent_cell(row.share),
