@@ -111,7 +111,9 @@ def layer_names(named: Sequence[Sequence[str]], longest: int) -> list[str]:
     """`layers_text` of several rows, by the cut that leaves the most of them distinct."""
     versions = [[layers_text(layers, longest, cut) for layers in named] for cut in CUTS]
     more = [f" +{len(layers) - 1}" if len(layers) > 1 else "" for layers in named]
-    firsts = apart([printable(layers[0]) for layers in named], longest - max(map(len, more)))
+    firsts = apart(
+        [printable(layers[0]) for layers in named], longest - max(map(len, more), default=0)
+    )
     versions.append([first + rest for first, rest in zip(firsts, more, strict=True)])
     return max(versions, key=lambda texts: len(set(texts)))
 

@@ -11,7 +11,7 @@ from onnxprof.analysis.statistics.lines import Line
 from onnxprof.compare.scaling import STRAIGHT, Point, ScaledRow, Scaling
 from onnxprof.compare.table import RowKind
 from onnxprof.compare.verdict import Verdict
-from onnxprof.publish.phases.data import orders, plain_growth
+from onnxprof.publish.phases.data import order_cells, plain_growth
 from onnxprof.publish.text.csv import csv_text
 
 #: Columns of the CSV: a row a size and block, one without layers for the model.
@@ -31,7 +31,7 @@ def to_csv(every: Sequence[Scaling]) -> str:
 
 def _csv_rows(scaling: Scaling) -> Iterator[tuple[object, ...]]:
     growth = scaling.growth
-    grown = {row.layers: orders(row) for row in growth.rows} if growth else {}
+    grown = {row.layers: order_cells(row) for row in growth.rows} if growth else {}
     for place, point in enumerate(scaling.points):
         head = scaling.model, scaling.system, scaling.axis, point.size
         low, high = point.interval_ns

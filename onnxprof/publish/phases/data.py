@@ -27,7 +27,9 @@ def to_csv(every: Sequence[Phases]) -> str:
 
 def _csv_rows(phases: Phases) -> Iterator[tuple[object, ...]]:
     orders = {
-        (growth.over, row.layers): orders(row) for growth in phases.growths for row in growth.rows
+        (growth.over, row.layers): order_cells(row)
+        for growth in phases.growths
+        for row in growth.rows
     }
     for place, column in enumerate(phases.columns):
         asked, (low, high) = column.run.request, column.interval_ns
@@ -50,7 +52,7 @@ def _csv_rows(phases: Phases) -> Iterator[tuple[object, ...]]:
             )
 
 
-def orders(row: GrowthRow) -> tuple[str, str]:
+def order_cells(row: GrowthRow) -> tuple[str, str]:
     """The orders of time and cost, as a CSV has them; an unknown one is empty."""
     return str(int(row.fit.order)), "" if row.cost is None else str(int(row.cost))
 
