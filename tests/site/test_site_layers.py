@@ -197,6 +197,16 @@ def test_which_layers_of_an_operator_are_slowest(opened: Callable[[str], Any]) -
     assert "op=Gemm" in page.url
 
 
+def test_times_stand_on_their_points(opened: Callable[[str], Any]) -> None:
+    page = opened("")
+    for table in ("#ll-totals", "#ll-rows"):
+        behind = page.locator(f"{table} td.ms").evaluate_all(
+            "(all) => all.map((e) => (e.textContent + e.dataset.room).split('.')[1].length)"
+        )
+        assert len(behind) > 1
+        assert len(set(behind)) == 1
+
+
 def test_filters_stand_in_the_address_and_come_back(opened: Callable[[str], Any]) -> None:
     page = opened("#op=Gemm&q=alpha&sort=name")
     assert page.input_value("#ll-op") == "Gemm"

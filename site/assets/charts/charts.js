@@ -12,6 +12,7 @@
   const visible = new Set();
   let alive = [];
   let current = null;
+  let line = null;
 
   const over = { ...chartsOver.every, speedup: chartPairs.speedup };
   const of = (figure) => {
@@ -100,7 +101,10 @@
   document.addEventListener("onnxprof:shown", () => {
     current = window.onnxprof.model.current();
     for (const figure of figures) figure.classList.toggle("idle", Boolean(current.fail));
-    redraw((figure) => figure.classList.contains("of-run"));
+    // the parts of a line are those of all its sizes
+    const own = axes.lineOf(current);
+    redraw((figure) => figure.classList.contains("of-run") && (figure.dataset.chart !== "stack" || own !== line));
+    line = own;
   });
   selection.onChange(() => redraw((figure) => figure.dataset.chart === "slowest"));
   for (const select of chartPairs.pair) {
@@ -123,6 +127,7 @@
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw(() => true));
   current = window.onnxprof.model.current();
+  line = axes.lineOf(current);
   if (by) by.value = asked();
   lay();
   figures.forEach((figure) => watcher.observe(figure));

@@ -122,7 +122,7 @@ def test_sorting_and_search_see_the_rows_that_are_not_shown(
     assert page.locator(f"{TIMING} tbody th").all_inner_texts() == [
         f"net/stage4/block19/op_{i}" for i in range(999, 989, -1)
     ]
-    assert page.inner_text("output[data-count=timing-table]") == "10 of 1000"
+    assert page.inner_text("output[data-count=timing-table]") == "10 of 1,000"
     page.fill("#find-timing", "nothing-of-the-kind")
     assert rows(page, TIMING) == 0
     page.fill("#find-timing", "")
