@@ -170,9 +170,7 @@ class _Mixture:
 
     def _flat(self, tokens: int) -> str:
         """[tokens, width]."""
-        return self.all.add(
-            "Reshape", [self.all.operand(0), self.all.ints(tokens, self.shape[-1])]
-        )
+        return self.all.add("Reshape", [self.all.operand(0), self.all.ints(tokens, self.shape[-1])])
 
     def _hidden(self, which: str) -> str:
         """The same, as many as a sum says that is known when it runs: all of them."""

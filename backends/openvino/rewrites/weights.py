@@ -108,7 +108,9 @@ class PackedMatrices:
         width = width * 8 // self.bits
         scales = weights.stored[self.scales].dims
         blocks = scales[2] if len(scales) > 2 else 1
-        return (experts, height, width) if blocks == 1 else (experts, height, blocks, width // blocks)
+        return (
+            (experts, height, width) if blocks == 1 else (experts, height, blocks, width // blocks)
+        )
 
     def _scales(self, weights: Weights, rows: Rows, own: str, dims: Sequence[int]) -> str:
         kind, shape = weights.stored[self.scales].data_type, (*dims[:-1], 1)

@@ -55,9 +55,7 @@ def is_refused(case: Case) -> bool:
         return len(case.operands[0]) > 1
     if case.op == "FusedMatMul":
         return "transBatchA" in case.attributes
-    return case.op == "QAttention" or (
-        case.op == "EmbedLayerNormalization" and case.outputs == 3
-    )
+    return case.op == "QAttention" or (case.op == "EmbedLayerNormalization" and case.outputs == 3)
 
 
 #: The runtime does not round the left factor.

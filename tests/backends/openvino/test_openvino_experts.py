@@ -20,9 +20,9 @@ from onnxprof.plugins.backend import Workload
 
 openvino = pytest.importorskip("openvino", reason="needs onnxprof[openvino]")
 
-from onnxprof.backends.openvino.backend import OpenvinoBackend
-from onnxprof.backends.openvino.graphs.steps import executed
-from onnxprof.backends.openvino.source import readable
+from onnxprof.backends.openvino.backend import OpenvinoBackend  # noqa: E402
+from onnxprof.backends.openvino.graphs.steps import executed  # noqa: E402
+from onnxprof.backends.openvino.source import readable  # noqa: E402
 
 on_x64 = pytest.mark.skipif(
     platform.machine().lower() not in ("x86_64", "amd64"),
