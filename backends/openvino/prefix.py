@@ -36,6 +36,7 @@ from onnxprof.provenance.topology import Graph
 
 _PROBE = "onnxprof_empty"
 _SINK = "onnxprof_sink"
+_RESULT = "Result"
 #: The type of tensors whose sinks are joined; other types are rare.
 _JOINED = "f32"
 
@@ -206,10 +207,14 @@ def _work(nodes: Sequence[RuntimeNode]) -> Iterator[Signature]:
 
 
 def _ports(model: Any) -> dict[str, Any]:
-    """Every tensor of a model by the names that the ONNX file gives it."""
+    """Every tensor of a model by the names that the ONNX file gives it.
+
+    A result has an output with the names of what it takes, which cannot be read on from.
+    """
     return {
         str(name): output
         for operation in model.get_ops()
+        if operation.get_type_name() != _RESULT
         for output in operation.outputs()
         for name in output.get_names()
     }

@@ -41,7 +41,7 @@ def readable(model: PreparedModel, table: LayerTable) -> Iterator[str | bytes]:
     made = read_prepared(model)
     data = DataFolder.of_prepared(model)
     outside = {location(t): data.place(t).file for t in stored_tensors(made) if is_external(t)}
-    changed = _simplified(made, table)
+    changed = _simplified(made, table, data)
     if changed is None and not isinstance(model.source, bytes):
         yield str(model.source)
         return
@@ -57,14 +57,14 @@ def readable(model: PreparedModel, table: LayerTable) -> Iterator[str | bytes]:
         yield str(path)
 
 
-def _simplified(model: Any, table: LayerTable) -> Any | None:
+def _simplified(model: Any, table: LayerTable, data: DataFolder) -> Any | None:
     """The model without functions, sparse tensors and odd operators; None if it has none."""
     changed = bool(model.functions)
     if changed:
         from onnx import inliner
 
         model = inliner.inline_local_functions(model)
-    changed = rewrite(model, table) or changed
+    changed = rewrite(model, table, data) or changed
     return model if _written_out(model.graph) or changed else None
 
 

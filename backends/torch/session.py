@@ -25,6 +25,7 @@ from onnxprof.records.step import Confidence, Granularity, Step
 
 Values = Mapping[str, NDArray[Any]]
 _EVIDENCE = "runs operator by operator"
+_UNPACKED = f"{_EVIDENCE}; its weights of few bits were unpacked while loading"
 
 
 def prepare(workload: Workload, device: Any, wrap: Any = None) -> Loaded:
@@ -270,7 +271,7 @@ class TracedTorchSession(TorchSession):
             provider=self.device.type,
             layers=(call.name,),
             confidence=Confidence.EXACT,
-            evidence=_EVIDENCE,
+            evidence=_UNPACKED if call.is_ready else _EVIDENCE,
             outputs=self._shapes.get(number, ()),
             position=position,
         )

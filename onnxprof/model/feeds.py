@@ -45,7 +45,7 @@ def feeds(table: LayerTable, declared_fills: Mapping[str, Fill] | None = None) -
     inputs = declared(table)
     used, tokens = uses(table, inputs), tokens_of(table, inputs)
     return {
-        t.name: Feed(given[t.name], "declared in the file")
+        t.name: _declared(given[t.name], used.get(t.name, Use()), tokens)
         if t.name in given
         else _guessed(t, used.get(t.name, Use()), tokens)
         for t in inputs
@@ -62,6 +62,14 @@ def generate(
     """
     chosen = feeds(table, declared_fills)
     return {t.name: made_up(t, seed, chosen[t.name]) for t in declared(table)}
+
+
+def _declared(fill: Fill, use: Use, tokens: Tokens) -> Feed:
+    """What the file declares; positions, which count up, go on behind those of the cache."""
+    if fill.kind != "range" or not tokens.past:
+        return Feed(fill, "declared in the file")
+    behind = f"declared in the file, behind {tokens.past} of the past"
+    return Feed(Fill("range", fill.low + tokens.past), behind, use.limit)
 
 
 def _guessed(tensor: Tensor, use: Use, tokens: Tokens) -> Feed:

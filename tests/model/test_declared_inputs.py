@@ -94,6 +94,29 @@ def test_whole_numbers(tmp_path: Path, fill: dict[str, Any], expected: set[int])
     assert (array.dtype, array.shape) == (np.int64, (3, 5))
 
 
+@pytest.mark.parametrize(("past", "expected"), [(0, [0, 1, 2]), (7, [7, 8, 9]), (30, [30, 31, 0])])
+def test_declared_positions_begin_behind_the_past(
+    tmp_path: Path, past: int, expected: list[int]
+) -> None:
+    """And begin again where the table of positions ends."""
+    made = models.model(
+        [
+            models.node("Gather", ["places", "position_ids"], ["p"], "wpe"),
+            models.node("Concat", ["past_key", "p"], ["y"], "cat", axis=1),
+        ],
+        [
+            models.value("position_ids", ["batch", "sequence"], models.INT64),
+            models.value("past_key", ["batch", "past_sequence_length", 4]),
+        ],
+        [models.value("y", None)],
+        [models.weight("places", 32, 4)],
+    )
+    model = opened(tmp_path, declare(made, "inputs", {"position_ids": {"kind": "range"}}))
+    table = inspect(model, 2, {"sequence": 3, "past_sequence_length": past})
+    array = generate(table, 0, declared_fills(model))["position_ids"]
+    assert array.tolist() == [expected] * 2
+
+
 def test_fractions(tmp_path: Path) -> None:
     fill = {"kind": "uniform", "low": -2, "high": -1}
     model = opened(tmp_path, declare(models.linear(), "inputs", {"x": fill}))

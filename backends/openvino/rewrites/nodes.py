@@ -34,6 +34,15 @@ class Nodes:
         self.made.append(made)
         return output or name
 
+    def several(self, op_type: str, inputs: Sequence[str], count: int, **more: Any) -> list[str]:
+        """Append a node of several outputs; returns their names."""
+        from onnx import helper
+
+        name = f"{self.node.output[0]}~{len(self.made)}"
+        names = [f"{name}.{number}" for number in range(count)]
+        self.made.append(helper.make_node(op_type, inputs, names, name, **more))
+        return names
+
     def constant(self, value: NDArray[Any]) -> str:
         """A Constant."""
         from onnx import numpy_helper

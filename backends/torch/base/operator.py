@@ -11,6 +11,8 @@ from typing import Any
 from onnxprof.errors import BackendError
 
 Function = Callable[..., Any]
+#: Stands for an input whose value is not known while loading.
+COMPUTED = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,9 @@ class Operator:
     """Whether these inputs may be lists of numbers, which replace constants when loading."""
     made: bool = False
     """Whether `function` takes only the attributes and returns the function of the inputs."""
+    ready: Function | None = None
+    """Takes the inputs that are constants, `COMPUTED` for others, and returns by position what
+    `function` is given in their places: work that is done once, while loading."""
 
 
 #: One function for all versions of an operator, or functions by their first version.

@@ -12,12 +12,13 @@ from typing import Any
 
 import onnx
 
-from onnxprof.backends.torch.base.operator import Function, bind
+from onnxprof.backends.torch.base.operator import COMPUTED, Function, Operator, bind
 from onnxprof.backends.torch.base.unsigned import WIDE, widened
 from onnxprof.backends.torch.base.values import stored
 from onnxprof.backends.torch.program import table
 from onnxprof.backends.torch.program.functions import definition, types_of
 from onnxprof.backends.torch.program.program import OMITTED, UNWANTED, Call, Program
+from onnxprof.backends.torch.program.prune import Layers, prune
 from onnxprof.errors import BackendError
 from onnxprof.model.graph.data_files import DataFolder
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS, MAY_DRAW
@@ -40,9 +41,7 @@ class Loaded:
     outputs: list[str]
     output_types: list[int]
     """ONNX's element types of the outputs; 0 where none is declared."""
-    layers: list[tuple[Call, int, int]]
-    """For every call that is a layer: the call, the number of the layer that holds it (or -1), and
-    the position among the calls of the main graph."""
+    layers: Layers
     folded: list[str]
 
 
@@ -55,7 +54,7 @@ class _Context:
     fold: bool
     wrap: Wrap | None
     unsigned: bool
-    layers: list[tuple[Call, int, int]] = field(default_factory=list)
+    layers: Layers = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
     types: dict[str, Any] | None = None
 
@@ -87,7 +86,7 @@ def load(prepared: PreparedModel, *, fold: bool, wrap: Wrap | None = None) -> Lo
     builder = _Builder(context, opsets, {}, {}, depth=0, parent=-1)
     program = builder.graph(model.graph, model.graph.input)
     if fold:
-        _prune(program, context)
+        prune(program, context.layers)
     program.drop_dead()
     named = dict(zip((i.name for i in builder.true_inputs), program.formals, strict=True))
     return Loaded(
@@ -111,33 +110,6 @@ def _has_unsigned(model: onnx.ModelProto) -> bool:
         if attribute.name in ("to", "dtype", "output_dtype")
     )
     return any(kind in WIDE for kind in (*inputs, *stored_types, *casts))
-
-
-def _prune(program: Program, context: _Context) -> None:
-    """Leave out the calls whose outputs nobody reads, and number the rest."""
-    wanted = set(program.outputs)
-    kept: list[Call] = []
-    for call in reversed(program.calls):
-        if wanted.intersection(call.outputs) - {UNWANTED}:
-            wanted.update(call.inputs)
-            kept.append(call)
-    program.calls = kept[::-1]
-    places = {id(call): at for at, call in enumerate(program.calls)}
-    _renumber(context, places)
-
-
-def _renumber(context: _Context, places: Mapping[int, int]) -> None:
-    """Renumber positions without removed calls; layers inside removed calls are dropped."""
-    kept: list[tuple[Call, int, int]] = []
-    number: dict[int, int] = {-1: -1}
-    for old, (call, parent, _) in enumerate(context.layers):
-        top = parent == -1
-        if (top and id(call) not in places) or parent not in number:
-            continue
-        number[old] = call.number = len(kept)
-        position = places[id(call)] if top else kept[number[parent]][2]
-        kept.append((call, number[parent], position))
-    context.layers[:] = kept
 
 
 class _Builder:
@@ -233,6 +205,8 @@ class _Builder:
             return
         if sized:
             self._list_sizes(call)
+        if call.ready is not None:
+            self._make_ready(call)
         call.outputs = tuple(self._target(name) for name in node.output)
         if self.parent >= 0 and layer and self.context.wrap is not None:
             call.function = self.context.wrap(call, self.context.layers[self.parent][0])
@@ -276,6 +250,20 @@ class _Builder:
                 inputs[i] = slot
         call.inputs = tuple(inputs)
 
+    def _make_ready(self, call: Call) -> None:
+        """Put what is made of constant operands once in their places."""
+        ready, call.ready = call.ready, None
+        held = self.program.constants
+        given = held | {OMITTED}
+        template = self.program.template
+        known = [template[slot] if slot in given else COMPUTED for slot in call.inputs]
+        made = {} if ready is None else ready(*known)
+        inputs = list(call.inputs)
+        for place, value in made.items():
+            inputs[place] = self.program.new_slot(value)
+            held.add(inputs[place])
+        call.inputs, call.is_ready = tuple(inputs), bool(made)
+
     def _resolve(self, node: onnx.NodeProto, call: Call) -> bool:
         """Set the function of a node in the call; returns whether it takes lists as sizes."""
         opset = self._opset(node.domain)
@@ -286,7 +274,10 @@ class _Builder:
             attributes = {a.name: self._attribute(a, call, bodies) for a in self._set(node)}
             call.bodies, call.host = tuple(bodies), operator.host
             _place_captures(bodies)
-            function = bind(operator, attributes, self._facts(node, opset))
+            facts = self._facts(node, opset)
+            function = bind(operator, attributes, facts)
+            if operator.ready is not None:
+                call.ready = bind(Operator(operator.ready), attributes, facts)
         if function is None:
             function = self._defined(node, opset, call)
         wide = self.context.unsigned and not call.bodies

@@ -41,6 +41,10 @@ class Call:
     number: int = -1
     """Index in the list of layers; -1 inside the body of a function."""
     dead: tuple[int, ...] = ()
+    ready: Function | None = None
+    """While the program is made: what its constant operands are made into, see `Operator`."""
+    is_ready: bool = False
+    """Whether that was done."""
 
 
 @dataclass(slots=True)

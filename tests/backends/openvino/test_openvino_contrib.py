@@ -41,8 +41,6 @@ def apart(want: NDArray[np.generic], got: NDArray[np.generic]) -> float:
 
 #: What the runtime has no translation for, or only one for other forms, and the words about it.
 REFUSED = {
-    "MoE": r"no translation of com\.microsoft\.MoE \(layer n\)",
-    "QMoE": r"no translation of com\.microsoft\.QMoE \(layer n\)",
     "QAttention": r"no translation of com\.microsoft\.QAttention \(layer n\)",
     "FusedMatMul": "cannot translate FusedMatMul n: a shape does not fit",
     "GroupQueryAttention": "cannot translate GroupQueryAttention n: a shape does not fit",
@@ -51,15 +49,13 @@ REFUSED = {
 
 
 def is_refused(case: Case) -> bool:
-    """Experts and integers, a cache that is a buffer for two items, batch axes that are moved."""
+    """Integers, a cache that is a buffer for two items, batch axes that are moved."""
     buffer = case.op == "GroupQueryAttention" and case.operands[3] is not None
     if buffer and case.operands[3].shape[2] > case.operands[6]:
         return len(case.operands[0]) > 1
     if case.op == "FusedMatMul":
         return "transBatchA" in case.attributes
-    return case.op in ("MoE", "QMoE", "QAttention") or (
-        case.op == "EmbedLayerNormalization" and case.outputs == 3
-    )
+    return case.op == "QAttention" or (case.op == "EmbedLayerNormalization" and case.outputs == 3)
 
 
 #: The runtime does not round the left factor.

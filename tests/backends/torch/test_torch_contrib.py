@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 from support.contrib.cases import Case, built, bytes_, real, run
-from support.contrib.decoders import DECODERS, HEADS, RECURRENT, STANDARD
+from support.contrib.decoders import DECODERS, HEADS, RECURRENT, STANDARD, nbits
+from support.networks import models
 
 from onnxprof.errors import BackendError
 from onnxprof.records.layer import PreparedModel
@@ -84,3 +86,44 @@ def test_each_operator_has_a_case() -> None:
 def test_what_is_not_supported_says_so(case: Case, reason: str) -> None:
     with pytest.raises(BackendError, match=reason):
         torch_run(case)
+
+
+def packed_product(scales_are_computed: bool) -> onnx.ModelProto:
+    """A MatMulNBits of constants, or one whose scales pass through a Mul with an input."""
+    case = nbits(4, "packed")
+    model = built(case)
+    if scales_are_computed:
+        node = model.graph.node[0]
+        factor = onnx.helper.make_node("Mul", ["i2", "factor"], ["scaled"], "m")
+        node.input[2] = "scaled"
+        model.graph.node.insert(0, factor)
+        model.graph.input.append(models.value("factor", [1]))
+    return model
+
+
+@pytest.mark.parametrize("computed", [False, True])
+def test_constant_weights_are_unpacked_once_and_computed_ones_each_time(computed: bool) -> None:
+    model = packed_product(computed)
+    program = load(PreparedModel(model.SerializeToString(), Path()), fold=False).program
+    call = program.calls[-1]
+    weights = program.template[call.inputs[1]]
+    assert call.is_ready is not computed
+    assert weights.dtype is (torch.uint8 if computed else torch.float32)
+    if not computed:
+        assert weights.shape == (48, 32)
+        kept = [v for v in program.template if v is not None and v.dtype is torch.uint8]
+        assert all(v.numel() < weights.numel() / 2 for v in kept)  # not the packed ones, too
+
+
+def test_computed_scales_count() -> None:
+    case, model = nbits(4, "packed"), packed_product(True)
+    (expected,) = run(case, built(case))
+    with torch.inference_mode():
+        loaded = load(PreparedModel(model.SerializeToString(), Path()), fold=True)
+        values = loaded.program.template.copy()
+        given = case.feeds() | {"factor": np.float32([2])}
+        for name, slot in loaded.inputs.items():
+            values[slot] = to_torch(given[name])
+        loaded.program.run(values)
+        got = to_numpy(values[loaded.program.outputs[0]])
+    np.testing.assert_allclose(got, 2 * expected, rtol=1e-3, atol=1e-4)

@@ -90,8 +90,10 @@ def rows(bits: int, zeros: bool = False) -> Case:
     return Case("GatherBlockQuantized", held, attributes, constant=(0, 2, 3))
 
 
-def experts(kind: str, fusion: int = 0, third: bool = False, **more: Any) -> Case:
-    """Four experts of 8 to 16 elements, of which two are chosen."""
+def experts(
+    kind: str, fusion: int = 0, third: bool = False, held: tuple[int, ...] = (), **more: Any
+) -> Case:
+    """Four experts of 8 to 16 elements, of which two are chosen; operands `held` are constants."""
     inner = 32 if fusion else 16
     operands = [real(2, 5, 8), real(10, 4), real(4, inner, 8), None, real(4, 8, 16)]
     if third:
@@ -99,18 +101,42 @@ def experts(kind: str, fusion: int = 0, third: bool = False, **more: Any) -> Cas
     attributes = {"k": 2, "activation_type": kind} | more
     if fusion:
         attributes["swiglu_fusion"] = fusion
-    return Case("MoE", operands, attributes, tolerance=1e-4)
+    return Case("MoE", operands, attributes, constant=held, tolerance=1e-4)
 
 
-def packed_experts(bits: int) -> Case:
-    """The same with weights of few bits, a scale a row."""
-    per_byte = 8 // bits
-    operands = [
-        real(2, 5, 32), real(10, 4), bytes_(4, 64, 32 // per_byte), real(4, 64), None,
-        bytes_(4, 32, 64 // per_byte), real(4, 32),
-    ]  # fmt: skip
-    attributes = {"k": 2, "activation_type": "silu", "expert_weight_bits": bits}
-    return Case("QMoE", operands, attributes, constant=(2, 3, 5, 6), tolerance=2e-2)
+def biased_experts(fusion: int, **more: Any) -> Case:
+    """Gated experts with biases, a limit and a shifted value, as in gpt-oss."""
+    gated = {"activation_alpha": 1.702, "activation_beta": 1.0}
+    case = experts("swiglu", fusion, held=(2, 3, 4, 5), **gated, **more)
+    case.operands[3:] = [real(4, 32), case.operands[4], real(4, 8)]
+    return case
+
+
+def packed_experts(bits: int, kind: str = "silu", fusion: int = 0, block: int = 0,
+                   zeros: bool = False, bias: bool = False) -> Case:  # fmt: skip
+    """The same with weights of few bits, a scale a row or a block, perhaps zero points."""
+    height, parts = 128 if fusion else 64, (32 // (block or 32), 64 // (block or 64))
+    operands: list[NDArray[Any] | None] = [real(2, 5, 32), real(10, 4)]
+    points: list[NDArray[Any]] = []
+    for rows, columns, blocks in ((height, 32, parts[0]), (32, 64, parts[1])):
+        held = bytes_(4, rows, columns * bits // 8)
+        scales = real(4, rows, blocks) if block else real(4, rows)
+        operands += [held, scales, real(4, rows) if bias else None]
+        points.append(bytes_(4, rows, -(-blocks * bits // 8)))
+    if zeros:
+        operands += [None, None, None, *points]
+    elif not bias:
+        operands.pop()
+    attributes: dict[str, Any] = {"k": 2, "activation_type": kind, "expert_weight_bits": bits}
+    if fusion:
+        attributes["swiglu_fusion"] = fusion
+    if block:
+        attributes["block_size"] = block
+    held_ones = (2, 3, 5, 6, *((11, 12) if zeros else ()))
+    # onnxruntime rounds tokens to eight bits where the weights have as many
+    return Case(
+        "QMoE", operands, attributes, constant=held_ones, tolerance=5e-2 if bits == 8 else 2e-2
+    )
 
 
 def turned(shape: tuple[int, ...], positions: NDArray[Any], **more: Any) -> Case:
@@ -155,8 +181,19 @@ DECODERS = [
     experts("silu"),
     experts("gelu", normalize_routing_weights=1),
     experts("swiglu", 1, activation_alpha=1.702, activation_beta=1.0),
+    experts("swiglu", 1, normalize_routing_weights=1),
+    experts("swiglu", 1, held=(2, 4)),
+    experts("identity"),
+    biased_experts(1, swiglu_limit=0.05),
+    biased_experts(1),
     packed_experts(4),
     packed_experts(8),
+    packed_experts(4, "swiglu", 1),
+    packed_experts(4, "swiglu", 1, block=16),
+    packed_experts(8, "swiglu", 1, block=16),
+    packed_experts(4, "swiglu", 1, block=16, zeros=True),
+    packed_experts(8, "swiglu", 1, block=16, zeros=True),
+    packed_experts(4, "swiglu", 1, block=32, bias=True),
     Case("Attention", [X, real(32, 96), real(96)], HEADS | {"unidirectional": 1}, 2),
     Case("Attention", [X, real(32, 96), real(96), np.int32([3, 5])], HEADS),
     Case("Attention", [X, real(32, 96), real(96), np.int32([[1, 1, 1, 0, 0], [1] * 5])], HEADS),

@@ -1,7 +1,8 @@
 """Weights of few bits, and products of integers that yield floating-point numbers.
 
-Weights are unpacked and scaled in each call, as the definitions word it: exact, slow, and no
-measure of what torch's own kernels for packed weights can do.
+Constant weights of products are unpacked and scaled once, while loading: torch's kernels for packed
+weights have no stable interface, round to bfloat16 where they are fast, and take some fifty times
+as long in float32 (2.13, `_weight_int4pack_mm_for_cpu`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from onnxprof.backends.torch.base.lazy import torch
-from onnxprof.backends.torch.base.operator import Table
+from onnxprof.backends.torch.base.operator import COMPUTED, Operator, Table
 from onnxprof.errors import BackendError
 
 _UINT8 = 2
@@ -50,12 +51,25 @@ def _nbits(
     K: int, N: int, block_size: int, bits: int = 4, accuracy_level: int = 0,
     weight_prepacked: int = 0,
 ) -> Any:  # fmt: skip
-    """`accuracy_level` lets a runtime round the input; here it never is."""
+    """`b` may be unpacked. `accuracy_level` lets a runtime round the input; here it never is."""
     del accuracy_level
     if groups is not None or weight_prepacked:
         raise BackendError("its weights are in an order that only onnxruntime knows")
-    held = weights(b, scales, zeros, N, K, bits, block_size).to(a.dtype)
-    return torch.nn.functional.linear(a, held, bias)
+    packed = not b.is_floating_point()
+    held = weights(b, scales, zeros, N, K, bits, block_size) if packed else b
+    return torch.nn.functional.linear(a, held.to(a.dtype), bias)
+
+
+def _nbits_ready(
+    a: Any, b: Any, scales: Any, zeros: Any = None, groups: Any = None, bias: Any = None, *,
+    K: int, N: int, block_size: int, bits: int = 4, accuracy_level: int = 0,
+    weight_prepacked: int = 0,
+) -> dict[int, Any]:  # fmt: skip
+    """The weights, unpacked; nothing where any part of them is computed."""
+    del a, bias, accuracy_level
+    if any(x is COMPUTED for x in (b, scales, zeros)) or groups is not None or weight_prepacked:
+        return {}
+    return {1: weights(b, scales, zeros, N, K, bits, block_size)}
 
 
 def _gather(
@@ -141,7 +155,7 @@ def _turned(x: Any, swap: bool, shift: bool) -> Any:
 def table() -> Table:
     """Operator to function."""
     return {
-        "MatMulNBits": _nbits, "GatherBlockQuantized": _gather,
+        "MatMulNBits": Operator(_nbits, ready=_nbits_ready), "GatherBlockQuantized": _gather,
         "DynamicQuantizeMatMul": _dynamic, "MatMulIntegerToFloat": _to_float,
         "FusedMatMul": _fused, "TransposeMatMul": _fused,
     }  # fmt: skip
