@@ -15,13 +15,13 @@ from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options
 from onnxprof.jobs.outlook import InTurn
 from onnxprof.jobs.proving import proven
-from onnxprof.jobs.sweep import plan
 from onnxprof.model.dims.choosing import for_models, names_of
 from onnxprof.model.dims.grammar import each
 from onnxprof.model.sources.policy import Progress
 from onnxprof.plugins.placement import ALL
 from onnxprof.processes.device_lock import held
-from onnxprof.sweeps.command.points import loads, points
+from onnxprof.publish.text.safe import counted
+from onnxprof.sweeps.command.points import jobs_at, loads, points
 from onnxprof.sweeps.tasks import Task
 
 if TYPE_CHECKING:
@@ -81,26 +81,27 @@ def planned(
     """
     if sides[0].device == ALL:
         raise UsageError("two models are compared on one device", remedy="Name it with --device")
-    told: dict[str, None] = {}
+    once = _once(say)
     with fetching() as fetched:
         asked = [points(options, phases, fetched, say) for options in sides]
         _refuse_uneven(sides, asked)
-        plans = [[plan(point, fetched, say=_once(say, told)) for point in side] for side in asked]
+        plans = [[jobs_at(point, fetched, once) for point in side] for side in asked]
     with held(plans[0][0][0].device.id, say):
         proved = [[proven(jobs, sides[0], lambda *_: None) for jobs in side] for side in plans]
     both = zip(*proved, strict=True)
-    pairs = [pair for a, b in both for pair in matched(a, b, _once(say, told))]
+    pairs = [pair for a, b in both for pair in matched(a, b, once)]
     for ours, theirs in () if force else pairs:
         _refuse_other_axes(ours, theirs)
     return Planned(tuple(pairs), sides[0])
 
 
-def _once(say: Say, told: dict[str, None]) -> Say:
+def _once(say: Say) -> Say:
     """Says each line once: several sizes of one model give the same reasons."""
+    told: set[str] = set()
 
     def tell(text: str) -> None:
         if text not in told:
-            told[text] = None
+            told.add(text)
             say(text)
 
     return tell
@@ -161,7 +162,7 @@ def announce(say: Say, found: Planned, ahead: InTurn, *, silent: bool) -> None:
     whole = sum(map(ahead.seconds, scales))
     sizes = f" at each of {len(scales)} sizes" if len(scales) > 1 else ""
     say(
-        f"{ahead.pairs} pairs of processes{sizes}, {found.measuring_s:.1f} s of measuring, take"
+        f"{counted(ahead.pairs, 'pair', 'pairs')} of processes{sizes}, {found.measuring_s:.1f} s of measuring, take"
         f" some {whole:.0f} s with starting and checking them; fewer --processes take less"
     )
 

@@ -22,12 +22,11 @@ from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options
 from onnxprof.jobs.outlook import InTurn
 from onnxprof.jobs.proving import proven
-from onnxprof.jobs.sweep import plan
 from onnxprof.jobs.turns import served
 from onnxprof.model.sources.policy import Progress
 from onnxprof.records.run import Run
 from onnxprof.sweeps.command.phased import lacks_phase
-from onnxprof.sweeps.command.points import points
+from onnxprof.sweeps.command.points import jobs_at, points
 
 #: Holds the device of a job while something is measured on it.
 Hold = Callable[[Job], AbstractContextManager[None]]
@@ -142,8 +141,8 @@ def _jobs(
     told = partial(told, origin=subject.origin)
     new: list[Job] | None = None
     try:
-        new = plan(point, progress)
-        old = plan(replace(point, models=(subject.old,)), progress)
+        new = jobs_at(point, progress)
+        old = jobs_at(replace(point, models=(subject.old,)), progress)
         if old[0].facts.sha256 == new[0].facts.sha256 and not unchanged:
             return told(Outcome.UNCHANGED, phase="", dims=())
         with hold(old[0]):

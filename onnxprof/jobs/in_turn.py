@@ -68,7 +68,8 @@ def ahead_text(options: Options, sizes: int = 1) -> str:
     seconds = in_turn_ahead_s(options, sizes)
     each = f" at each of {sizes} sizes" if sizes > 1 else ""
     return (
-        f"measures for some {seconds:.0f} s, in {options.processes} pairs of processes{each};"
+        f"measures for some {seconds:.0f} s, in {options.processes} pair"
+        f"{'s' * (options.processes > 1)} of processes{each};"
         " longer for large models, of which a line says more once they are loaded"
     )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from onnxprof.cost.count import costs, total
+from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options
+from onnxprof.jobs.sweep import plan
 from onnxprof.model.sources.policy import Progress
 from onnxprof.sweeps.command.one_line import of_model, sized_models
 from onnxprof.sweeps.command.phased import in_phases
@@ -31,6 +33,21 @@ def points(
     bare = Task(options)
     tasks = [task for model in options.models for task in of_model(bare, known[model])]
     return [task.options for task in in_phases(tasks, phases, progress, say)]
+
+
+def jobs_at(
+    point: Options,
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> list[Job]:
+    """The jobs of a point, one a batch. Raises as `plan`, with the model's name in each error."""
+    try:
+        return plan(point, progress, say=say)
+    except OnnxprofError as error:
+        if error.where:
+            raise
+        where = point.models[0]
+        raise type(error)(error.what, where=where, remedy=error.remedy) from error
 
 
 def loads(jobs: Sequence[Job]) -> list[float]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.choosing import Json, Tag
-from onnxprof.cli.commands.stored.compared import Format, format_of, outcome, report
+from onnxprof.cli.choosing import BookForm, Json, Output, Tag
+from onnxprof.cli.commands.stored.compared import format_of, outcome, report
 from onnxprof.cli.output import say
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.compare.gates.requirement import Requirement
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 
 _Threshold = Annotated[
     float, typer.Option(min=0.0, max=10.0, help="The smallest change that matters.")
-]
-_Format = Annotated[
-    Format | None, typer.Option("--format", help="Default: as the file's name ends, else table.")
-]
-_Output = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
 ]
 _Require = Annotated[
     Requirement | None,
@@ -122,9 +116,9 @@ def compare(
     b: _Other = "",
     threshold: _Threshold = 0.02,
     require: _Require = None,
-    format_: _Format = None,
+    format_: BookForm = None,
     as_json: Json = False,
-    output: _Output = None,
+    output: Output = None,
     all_: Annotated[bool, typer.Option("--all", help="Every layer in the table.")] = False,
     force: _Force = False,
     model: _Models = None,
@@ -273,6 +267,10 @@ def _refuse_models_options(layer_errors: bool, inputs: str) -> None:
 def _tell(comparison: Compared) -> None:
     from onnxprof.publish.comparing.changes import difference_texts
 
-    for pair in comparison.pairs:
-        for line in difference_texts(pair):
-            say(f"{pair.a[0].request.model_name}: {line}")
+    told = (
+        f"{pair.a[0].request.model_name}: {line}"
+        for pair in comparison.pairs
+        for line in difference_texts(pair)
+    )
+    for text in dict.fromkeys(told):
+        say(text)
