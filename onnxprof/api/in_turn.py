@@ -161,9 +161,10 @@ def announce(say: Say, found: Planned, ahead: InTurn, *, silent: bool) -> None:
     scales = loads([ours for ours, _ in found.pairs])
     whole = sum(map(ahead.seconds, scales))
     sizes = f" at each of {len(scales)} sizes" if len(scales) > 1 else ""
+    pairs = counted(ahead.pairs, "pair", "pairs")
     say(
-        f"{counted(ahead.pairs, 'pair', 'pairs')} of processes{sizes}, {found.measuring_s:.1f} s of measuring, take"
-        f" some {whole:.0f} s with starting and checking them; fewer --processes take less"
+        f"{pairs} of processes{sizes}, {found.measuring_s:.1f} s of measuring, take some"
+        f" {whole:.0f} s with starting and checking them; fewer --processes take less"
     )
 
 

@@ -44,10 +44,6 @@ class Case:
     batch: int | None
     """None where the model was not planned."""
     outcome: Outcome
-    phase: str = ""
-    """Of a model with states, as `decode:512`; empty for a plain inference."""
-    dims: tuple[tuple[str, Size], ...] = ()
-    """Sizes of axes, those left out that the phase decides."""
     origin: str = ""
     """Where the old version is from."""
     noise: Spread | None = None
@@ -57,6 +53,10 @@ class Case:
     """Layer by layer, by provenance."""
     why: str = ""
     """Of what failed, and of a phase that is new."""
+    phase: str = ""
+    """Of a model with states, as `decode:512`; empty for a plain inference."""
+    dims: tuple[tuple[str, Size], ...] = ()
+    """Sizes of axes, those left out that the phase decides."""
 
     @property
     def title(self) -> str:

@@ -134,8 +134,8 @@ def _why_not(kind: PhaseKind, states: States, tokens: Dim) -> tuple[str, str]:
     if not states.taken:
         return (
             f"the model returns a cache ({states.caches[0].output}) and takes none",
-            "The file for later tokens has it: decoder_with_past_model.onnx; profile takes both files"
-            " together",
+            "The file for later tokens has it: decoder_with_past_model.onnx; profile takes both"
+            " files together",
         )
     return (
         f"the file fixes its new tokens at {tokens}" if tokens else "no input has its new tokens",
