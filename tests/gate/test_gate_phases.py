@@ -171,8 +171,8 @@ def in_phases(machine: Machine, pairs: int = 10) -> Gated:
     ]
     silent = Told(lambda *_: None, lambda *_: None, lambda *_: None, lambda: None)
     options = Options((), processes=pairs, budget=Budget(1.0))
-    rule = Rule(0.05, 0.01)
-    return conducted(made, options, rule, None, lambda _: nullcontext(), silent, start=machine.start)
+    rules = Rule(0.05, 0.01), None, lambda _: nullcontext()
+    return conducted(made, options, *rules, silent, start=machine.start)
 
 
 def test_an_unchanged_decoder_is_the_same_in_each_phase() -> None:
