@@ -58,6 +58,7 @@ def compare(
     limit: int | None = 12,
     batches: int | Iterable[int] | None = None,
     backend: str = "",
+    phases: str | Iterable[str] = (),
     layer_errors: bool = False,
     store: str | PathLike[str] | None = None,
     progress: bool = True,
@@ -67,10 +68,12 @@ def compare(
 
     A and B are runs (one, or `Runs`); or models, which are measured in turn on the spot, as
     `batches`, `backend` and `options` say: ten pairs of processes and ten seconds, unless
-    `processes` and `budget` say otherwise; or texts and paths that name stored runs. A `threshold`
-    of 0.02 leaves changes below 2 % alone. `force` allows different batches, axes or inputs, and
-    `layer_errors` adds what each layer of a quantised model gets wrong. `store` is where ids are
-    looked up and runs of models are kept. Raises UsageError for sides that do not go together.
+    `processes` and `budget` say otherwise; or texts and paths that name stored runs. Each of
+    several `batches`, sizes of an axis in `dims`, and `phases` of models with states (as in
+    `profile`) has verdicts of its own. A `threshold` of 0.02 leaves changes below 2 % alone.
+    `force` allows different batches, axes or inputs, and `layer_errors` adds what each layer of a
+    quantised model gets wrong. `store` is where ids are looked up and runs of models are kept.
+    Raises UsageError for sides that do not go together.
 
     >>> import onnxprof as op
     >>> from onnxprof.testing import sample_run
@@ -83,12 +86,27 @@ def compare(
     if _are_models(a, b):
         given = fields_of(options) | {"backend": backend or "ort"}
         asked = in_turn_options(given | {"batches": sizes(1 if batches is None else batches)})
-        sides, rules = (a, b), (threshold, force, layer_errors)
-        return Comparison(_of_models(sides, asked, *rules, store, progress), limit)
-    others = {"batches": batches is not None, "backend": bool(backend)}
+        sides, rules = (a, b), _Rules(threshold, force, layer_errors, texts_of(phases))
+        return Comparison(_of_models(sides, asked, rules, store, progress), limit)
+    others = {"batches": batches is not None, "backend": bool(backend), "phases": bool(phases)}
     _refuse_options(options, others | {"layer_errors": layer_errors})
     place = None if store is None else Path(store)
     return Comparison(_of_runs((a, b), place, threshold, force), limit)
+
+
+def texts_of(phases: str | Iterable[str]) -> tuple[str, ...]:
+    """One text or several, as `--phase` has them."""
+    return (phases,) if isinstance(phases, str) else tuple(phases)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """How two models are compared, whatever is measured."""
+
+    threshold: float
+    force: bool
+    layer_errors: bool
+    phases: tuple[str, ...]
 
 
 def _are_models(a: Side, b: Side) -> bool:
@@ -157,7 +175,7 @@ def paired(a: Sequence[Run], b: Sequence[Run], where: str = "") -> Pairing:
     pairing = pair(a, b)
     if not pairing.pairs:
         raise UsageError(
-            "no model was measured at the same batch size on both sides",
+            "no model was measured at the same batch, sizes and phase on both sides",
             where=where,
             remedy="Name two runs instead of folders to compare them all the same",
         )
@@ -165,21 +183,30 @@ def paired(a: Sequence[Run], b: Sequence[Run], where: str = "") -> Pairing:
 
 
 def compared(pairing: Pairing, threshold: float, force: bool, *, in_turn: bool) -> Compared:
-    """The verdicts. Raises UsageError for pairs that differ in what was asked, unless forced."""
+    """The verdicts. Raises UsageError for pairs that differ in what was asked, unless forced.
+
+    What was measured in another phase, or at another size of it, is never compared.
+    """
     found = judge(pairing.pairs, threshold, in_turn=in_turn)
-    if not force:
-        for each in found.pairs:
-            _refuse_incomparable(each)
+    for each in found.pairs:
+        _refuse_incomparable(each, force)
     return replace(found, unmatched_a=pairing.unmatched_a, unmatched_b=pairing.unmatched_b)
 
 
-def _refuse_incomparable(each: Pair) -> None:
+def _refuse_incomparable(each: Pair, force: bool) -> None:
     for fact in each.differences:
-        if fact.what in ("batch", "axes", "inputs"):
+        if fact.what in ("batch", "axes", "inputs") and not force:
             raise UsageError(
                 fact.sentence(),
                 where=each.a[0].request.model_name,
                 remedy="--force compares them all the same",
+            )
+        if fact.what == "phase":
+            raise UsageError(
+                fact.sentence(),
+                where=each.a[0].request.model_name,
+                remedy="Name runs of one phase at one size; onnxprof phases puts phases side by"
+                " side",
             )
 
 
@@ -197,9 +224,7 @@ def in_turn_options(given: dict[str, Any]) -> Options:
 def _of_models(
     sides: tuple[Side, Side],
     options: Options,
-    threshold: float,
-    force: bool,
-    layer_errors: bool,
+    rules: _Rules,
     store: str | PathLike[str] | None,
     progress: bool,
 ) -> Compared:
@@ -210,12 +235,13 @@ def _of_models(
         line = Line(progress)
         opened.callback(line.clear)
         a, b = (opened.enter_context(referred(cast("Model", side)))[0] for side in sides)
-        found = planned(of_models(a, b, options), line.note)
-        if layer_errors:
+        asked = of_models(a, b, options)
+        found = planned(asked, line.note, phases=rules.phases, force=rules.force)
+        if rules.layer_errors:
             refuse_not_quantised(found.pairs)
         pairing = measured(found, place, LineMeter(line), line.note)
-        comparison = compared(pairing, threshold, force, in_turn=True)
-        return with_errors(comparison, found.pairs, line.note) if layer_errors else comparison
+        comparison = compared(pairing, rules.threshold, rules.force, in_turn=True)
+        return with_errors(comparison, found.pairs, line.note) if rules.layer_errors else comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +255,7 @@ class LineMeter:
         if isinstance(phase, Notice):
             self.line.note(phase)
         else:
-            self.line.show(f"{job.facts.name}, batch {job.batch}: {phase}, {100 * share:.0f} %")
+            self.line.show(f"{job.facts.name}, {job.sizes}: {phase}, {100 * share:.0f} %")
 
     def done(self) -> None:
         """A job is done."""

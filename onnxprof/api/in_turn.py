@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -14,11 +13,16 @@ from onnxprof.errors import UsageError
 from onnxprof.jobs.in_turn import ahead_text, alternate
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options
+from onnxprof.jobs.outlook import InTurn
 from onnxprof.jobs.proving import proven
-from onnxprof.jobs.sweep import plan
+from onnxprof.model.dims.choosing import for_models, names_of
+from onnxprof.model.dims.grammar import each
 from onnxprof.model.sources.policy import Progress
 from onnxprof.plugins.placement import ALL
 from onnxprof.processes.device_lock import held
+from onnxprof.publish.text.safe import counted
+from onnxprof.sweeps.command.points import jobs_at, loads, points
+from onnxprof.sweeps.tasks import Task
 
 if TYPE_CHECKING:
     from onnxprof.compare.changes import Comparison
@@ -42,39 +46,86 @@ class Meter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Pairs of jobs, one for each batch size that both models have."""
+    """Pairs of jobs, one for each phase, combination of sizes and batch that both models have."""
 
     pairs: tuple[tuple[Job, Job], ...]
     options: Options
-    seconds: float
-    """What planning took."""
 
     @property
     def measuring_s(self) -> float:
-        """Seconds of measuring at each batch size, starting processes not counted."""
+        """Seconds of measuring at each size, starting processes not counted."""
         return self.options.process_budget.seconds * self.options.processes * 2
 
 
 def of_models(a: str, b: str, options: Options) -> tuple[Options, Options]:
-    """The options of either side, which differ in the model alone."""
-    return replace(options, models=(a,)), replace(options, models=(b,))
+    """The options of either side: its model, and the sizes that are meant for it."""
+    bare = (Task(replace(options, models=(each,))) for each in (a, b))
+    names = [names_of(task.model, task.model_name) for task in bare]
+    dims = for_models(options.dims, names, [None, None])
+    return replace(options, models=(a,), dims=dims[0]), replace(options, models=(b,), dims=dims[1])
 
 
-def planned(sides: tuple[Options, Options], say: Say, fetching: Fetching = nullcontext) -> Planned:
-    """Plan the measurements of both sides. Raises UsageError where no batch size works for both.
+def planned(
+    sides: tuple[Options, Options],
+    say: Say,
+    fetching: Fetching = nullcontext,
+    *,
+    phases: Sequence[str] = (),
+    force: bool = False,
+) -> Planned:
+    """Plan the measurements of both sides, at each size and in each phase that is asked for.
 
     `say` hears why a model stays at its own batch, and of other versions of the runtime; what
-    `fetching` opens hears of downloads.
+    `fetching` opens hears of downloads. Raises UsageError where a size or phase does not work for
+    both, and unless `force` says so where sizes of axes differ.
     """
-    began = time.monotonic()
     if sides[0].device == ALL:
         raise UsageError("two models are compared on one device", remedy="Name it with --device")
+    once = _once(say)
     with fetching() as fetched:
-        plans = [plan(options, fetched, say=say) for options in sides]
-    with held(plans[0][0].device.id, say):
-        pairs = zip(plans, sides, strict=True)
-        plans = [proven(jobs, options, lambda *_: None) for jobs, options in pairs]
-    return Planned(tuple(matched(plans[0], plans[1], say)), sides[0], time.monotonic() - began)
+        asked = [points(options, phases, fetched, say) for options in sides]
+        _refuse_uneven(sides, asked)
+        plans = [[jobs_at(point, fetched, once) for point in side] for side in asked]
+    with held(plans[0][0][0].device.id, say):
+        proved = [[proven(jobs, sides[0], lambda *_: None) for jobs in side] for side in plans]
+    both = zip(*proved, strict=True)
+    pairs = [pair for a, b in both for pair in matched(a, b, once)]
+    for ours, theirs in () if force else pairs:
+        _refuse_other_axes(ours, theirs)
+    return Planned(tuple(pairs), sides[0])
+
+
+def _once(say: Say) -> Say:
+    """Says each line once: several sizes of one model give the same reasons."""
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            say(text)
+
+    return tell
+
+
+def _refuse_uneven(sides: Sequence[Options], asked: Sequence[Sequence[Options]]) -> None:
+    """Raise UsageError for sizes that are given for one of the models only."""
+    a, b = asked
+    if len(a) != len(b):
+        one, other = (options.models[0] for options in sides)
+        raise UsageError(
+            f"--dim gives {one} {len(a)} sizes and {other} {len(b)}",
+            remedy="Give the axes of both as many sizes",
+        )
+
+
+def _refuse_other_axes(ours: Job, theirs: Job) -> None:
+    a, b = (", ".join(each(job.options.dims)) or "none" for job in (ours, theirs))
+    if a != b:
+        raise UsageError(
+            f"sizes of axes differ: {a} in A, {b} in B",
+            where=f"{ours.facts.name}, {theirs.facts.name}",
+            remedy="--force compares them all the same",
+        )
 
 
 def measured(
@@ -85,11 +136,10 @@ def measured(
     `brief` leaves out how long it will take.
     """
     pairs: list[tuple[Run, Run]] = []
-    batches = [ours.batch for ours, _ in found.pairs]
-    limits, processes = found.options.limits, found.options.processes
+    limits, sizes = found.options.limits, len(found.pairs)
     if not brief:
-        say(ahead_text(found.options))
-    announced = partial(announce, say, batches, processes, found.measuring_s, found.seconds)
+        say(ahead_text(found.options, sizes))
+    announced = partial(announce, say, found)
     with held(found.pairs[0][0].device.id, say):
         for ours, theirs in found.pairs:
             known = partial(announced, silent=brief or bool(pairs))
@@ -101,27 +151,19 @@ def measured(
     return Pairing(tuple(((ours,), (theirs,)) for ours, theirs in pairs), (), ())
 
 
-def announce(
-    say: Say,
-    batches: Sequence[int],
-    pairs: int,
-    measuring_s: float,
-    planning_s: float,
-    seconds: Callable[[float], float],
-    *,
-    silent: bool,
-) -> None:
-    """Say how long the comparison will take in all, since the budget is for measuring alone.
+def announce(say: Say, found: Planned, ahead: InTurn, *, silent: bool) -> None:
+    """Say how long all pairs will take, since the budget is for measuring alone.
 
-    `seconds` estimates the duration of a batch size from its ratio to the first one. `silent`
-    says nothing: one line covers all batch sizes.
+    `ahead` is known of the first pair of jobs; `silent` says nothing: one line covers all.
     """
     if silent:
         return
-    whole = planning_s + sum(seconds(batch / batches[0]) for batch in batches)
-    sizes = f" at each of {len(batches)} batch sizes" if len(batches) > 1 else ""
+    scales = loads([ours for ours, _ in found.pairs])
+    whole = sum(map(ahead.seconds, scales))
+    sizes = f" at each of {len(scales)} sizes" if len(scales) > 1 else ""
+    pairs = counted(ahead.pairs, "pair", "pairs")
     say(
-        f"{pairs} pairs of processes{sizes}, {measuring_s:.1f} s of measuring, take some"
+        f"{pairs} of processes{sizes}, {found.measuring_s:.1f} s of measuring, take some"
         f" {whole:.0f} s with starting and checking them; fewer --processes take less"
     )
 

@@ -92,15 +92,16 @@ def shelf_of(summaries: Iterable[Summary], roots: Sequence[Path] = ()) -> Shelf:
 
 
 def newest_runs(
-    texts: Sequence[str], store: Path | None, filters: Filters, need: Need, say: Say
+    texts: Sequence[str], roots: Sequence[Path], filters: Filters, need: Need, say: Say
 ) -> list[Run]:
     """The runs that texts name, each once; of a folder the newest of each system.
 
-    Without texts the store is meant. Runs without what is needed are left out, which `say` hears.
+    Without texts all of the stores is meant. `say` hears what is left out: runs without what is
+    needed.
     """
     run_of: dict[Path, Run] = {}
     for text in texts or [""]:
-        meant = newest(select(text, [folders.store(store)], filters, need, say=say))
+        meant = newest(select(text, roots, filters, need, say=say))
         for path, run in load_good([summary.path for summary in meant], say):
             run_of.setdefault(path.resolve(), run)
     return list(run_of.values())

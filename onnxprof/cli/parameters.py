@@ -27,6 +27,15 @@ SaveOptimized = Annotated[
         help="Write the executed graph: .onnx by ort, .xml by openvino.",
     ),
 ]
+#: Of the commands that measure models with states.
+Phases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--phase",
+        metavar="KIND:SIZES",
+        help="Of a model with states, repeatable: prefill:512, decode:512..2048, steps:16.",
+    ),
+]
 #: By the option's name as Python writes it, the field of `Options`.
 _FIELDS = {option.name.replace("-", "_"): field for field, option in TABLE.items()}
 

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def newest_runs(
-    texts: Sequence[str], store: Path | None, filters: Filters, need: Need
+    texts: Sequence[str], roots: Sequence[Path], filters: Filters, need: Need
 ) -> list[Run]:
     """The runs that the arguments name, each once; of a folder the newest of each system.
 
-    Without arguments the store is meant. Runs without what is needed are left out.
+    Without arguments all of the stores is meant. Runs without what is needed are left out.
     """
     from onnxprof.api import loading
 
-    return loading.newest_runs(texts, store, filters, need, say)
+    return loading.newest_runs(texts, roots, filters, need, say)
 
 
 def model_of(run: Run, given: str) -> Resolved:

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from onnxprof.analysis.standing import Measurement, standing
 from onnxprof.compare.axes.families import BATCH, followers, sizes_in
 from onnxprof.compare.quantised.counterpart import counterparts
-from onnxprof.compare.settings import sized, threads_text, work_words
+from onnxprof.compare.settings import threads_text, work_words
 from onnxprof.errors import UsageError
 from onnxprof.records.run import CORES, IMPORTED, PUBLISHED, RUNTIME, Request, Run
 from onnxprof.records.step import USUAL
@@ -128,21 +128,41 @@ _BATCH = _Fact(
 )
 
 
+_PHASE = _Fact(
+    "phase",
+    lambda run: run.request.phase or "none",
+    "Choose one with --phase KIND:SIZE; onnxprof phases puts phases side by side",
+)
+#: Choices of sizes that are written out.
+_MOST_CHOICES = 4
+
+
 def _axes(runs: Sequence[Run], over: str) -> _Fact:
     """The sizes of the axes that are to be alike."""
     points = [sizes_in(run.request) for run in runs]
     free = {over, *followers(points, over)} if over else set[str]()
 
-    def held(run: Run) -> str:
-        dims, inputs, phase = sized(run.request)
-        kept = tuple(p for p in dims if p[0] not in free)
-        return ", ".join(work_words((kept, inputs, phase))) or "none"
+    def kept(run: Run) -> tuple[tuple[str, int], ...]:
+        return tuple(p for p in sorted(run.request.dims) if p[0] not in free)
 
-    return _Fact(
-        "axes",
-        held,
-        "Choose with --dim NAME=SIZE, or --over NAME shows the sizes of one axis side by side",
-    )
+    def held(run: Run) -> str:
+        return ", ".join(work_words((kept(run), "", ""))) or "none"
+
+    choices = list(dict.fromkeys(map(kept, runs)))
+    return _Fact("axes", held, _remedy(choices, over))
+
+
+def _remedy(choices: Sequence[tuple[tuple[str, int], ...]], over: str) -> str:
+    """The options that choose, of axes that differ alone."""
+    common = set.intersection(*(set(choice) for choice in choices))
+    options = [
+        " ".join(f"--dim {name}={size}" for name, size in choice if (name, size) not in common)
+        for choice in choices
+    ]
+    shown = list(filter(None, options))[:_MOST_CHOICES]
+    others = "" if over else ", or --over NAME shows the sizes of one axis side by side"
+    more = f" (of {len(options)})" if len(options) > len(shown) else ""
+    return f"Choose {' or '.join(shown)}{more}{others}"
 
 
 _UNLESS_FORCED = (
@@ -164,7 +184,8 @@ def refuse_unlike(runs: Sequence[Run], *, over: str = "", force: bool = False) -
     """Raise UsageError for runs that are no two measurements of one thing, naming what differs.
 
     Refused are fewer than two runs, runs without times (`over` an axis: without latencies), other
-    sizes of axes (unless `over` that one, or following it) and, unless forced, inputs and models.
+    phases and sizes of axes (unless `over` that one, or following it) and, unless forced, inputs
+    and models.
     Models of another digest pass where their layers have the same names and operators, and so does
     a quantised form of a float network that is among them.
     """
@@ -182,6 +203,7 @@ def refuse_unlike(runs: Sequence[Run], *, over: str = "", force: bool = False) -
             )
     facts = (
         *(() if over == BATCH else (_BATCH,)),
+        _PHASE,
         _axes(runs, over),
         *(() if force else _UNLESS_FORCED),
     )
@@ -190,8 +212,9 @@ def refuse_unlike(runs: Sequence[Run], *, over: str = "", force: bool = False) -
     for fact in facts:
         told = list(dict.fromkeys(map(fact.of, runs)))
         if len(told) > 1:
+            apart = "; " if any(", " in text for text in told) else ", "
             raise UsageError(
-                f"{fact.what} {_verb(fact.what)}: {', '.join(told)}",
+                f"{fact.what} {_verb(fact.what)}: {apart.join(told)}",
                 where=runs[0].request.model_name,
                 remedy=fact.remedy,
             )
@@ -292,7 +315,8 @@ def _asked(run: Run) -> dict[str, str]:
         "model": asked.model_name,
         "model digest": asked.model_sha256[:12],
         "batch": str(asked.batch),
-        "axes": ", ".join(work_words(sized(asked))) or "none",
+        **({"phase": asked.phase} if asked.phase else {}),
+        "axes": ", ".join(work_words((tuple(sorted(asked.dims)), "", ""))) or "none",
         "inputs": asked.inputs_sha256[:12] or f"generated, seed {asked.seed}",
         "backend": f"{asked.backend}, provider {asked.provider}",
         "device": asked.device_id,

@@ -9,10 +9,11 @@ from onnxprof.compare.changes import Pair
 from onnxprof.compare.gates.requirement import Requirement
 from onnxprof.compare.verdict import Verdict
 from onnxprof.gate.rule import Judgement, Rule, Spread, pairs_for, resolution
+from onnxprof.model.dims.grammar import Size, each
 
 
 class Outcome(StrEnum):
-    """What a gate says of a model at a batch size."""
+    """What a gate says of a model at a batch, at sizes of axes and in a phase."""
 
     SLOWER = "slower"
     FASTER = "faster"
@@ -21,7 +22,7 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     """The files are equal, byte for byte, so nothing was measured."""
     NEW = "new"
-    """There is no old version."""
+    """There is no old version, or the old version has no such phase."""
     FAILED = "failed"
     """A version could not be planned or measured."""
 
@@ -36,7 +37,7 @@ _SHOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A model at a batch size: the old version against the new one."""
+    """A model at one size and in one phase: the old version against the new one."""
 
     model: str
     """As the user named it."""
@@ -51,12 +52,22 @@ class Case:
     pair: Pair | None = None
     """Layer by layer, by provenance."""
     why: str = ""
-    """Of what failed."""
+    """Of what failed, and of a phase that is new."""
+    phase: str = ""
+    """Of a model with states, as `decode:512`; empty for a plain inference."""
+    dims: tuple[tuple[str, Size], ...] = ()
+    """Sizes of axes, those left out that the phase decides."""
 
     @property
     def title(self) -> str:
-        """The model and its batch."""
-        return self.model if self.batch is None else f"{self.model}, batch {self.batch}"
+        """The model, its batch, phase and sizes of axes."""
+        batch = [] if self.batch is None else [f"batch {self.batch}"]
+        return ", ".join((self.model, *batch, *self.work))
+
+    @property
+    def work(self) -> tuple[str, ...]:
+        """The phase and the sizes of axes: `decode:512`, `sequence=128`."""
+        return (*([self.phase] if self.phase else []), *each(self.dims))
 
 
 @dataclass(frozen=True, slots=True)

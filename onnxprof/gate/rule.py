@@ -48,7 +48,7 @@ class Rule:
     false_alarms: float
     """Chance that any case within the limit is called slower, at most."""
     cases: int = 1
-    """Models and batch sizes that are judged."""
+    """Models, batches, sizes of axes and phases that are judged."""
 
     @property
     def level(self) -> float:

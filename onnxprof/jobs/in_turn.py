@@ -15,7 +15,7 @@ from functools import partial
 from onnxprof.analysis.processes import merge
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options
-from onnxprof.jobs.outlook import Notice, in_turn_ahead_s, in_turn_s
+from onnxprof.jobs.outlook import InTurn, Notice, in_turn_ahead_s
 from onnxprof.jobs.turns import Kind, Served, served
 from onnxprof.measure.budget import Budget
 from onnxprof.processes.confined import Limits
@@ -31,8 +31,8 @@ _MOST_TURNS = 2.0
 #: Rounds, each a block of either kind on both sides, that even the slowest model gets.
 _FEWEST = 3
 
-#: Given the seconds from the start to the end, as a function of how much larger a batch is.
-Announce = Callable[[Callable[[float], float]], None]
+#: Hears how long it will take.
+Announce = Callable[[InTurn], None]
 Report = Callable[[Job, str, float], None]
 Open = Callable[
     [Job, Limits, Callable[[str, float], None], frozenset[int]], AbstractContextManager[Served]
@@ -63,11 +63,14 @@ def alternate(
     return merge([ours for ours, _ in found]), merge([theirs for _, theirs in found])
 
 
-def ahead_text(options: Options) -> str:
-    """What can be said of the time before the models are read."""
+def ahead_text(options: Options, sizes: int = 1) -> str:
+    """What can be said of the time at so many sizes before the models are loaded."""
+    seconds = in_turn_ahead_s(options, sizes)
+    each = f" at each of {sizes} sizes" if sizes > 1 else ""
     return (
-        f"measures for some {in_turn_ahead_s(options):.0f} s, in {options.processes} pairs of"
-        " processes; longer for large models, of which a line says more once they are loaded"
+        f"measures for some {seconds:.0f} s, in {options.processes} pair"
+        f"{'s' * (options.processes > 1)} of processes{each};"
+        " longer for large models, of which a line says more once they are loaded"
     )
 
 
@@ -100,8 +103,9 @@ def _pair(
             both[-1].ready()
         inferences_s = sum(process.usual_ns for process in both) / 1e9
         ready_s = time.monotonic() - began
-        pairs = a.options.processes
-        announce(lambda scale: in_turn_s(ready_s, budget.seconds, inferences_s, pairs, scale))
+        asked = a.options
+        checks = asked.verify, asked.parity
+        announce(InTurn(ready_s, budget.seconds, inferences_s, asked.processes, *checks))
         _take_turns(both, budget.ns, partial(progress, a, "measuring"))
         runs = [process.finish() for process in both]
     return (runs[0], runs[1]) if number % 2 == 0 else (runs[1], runs[0])

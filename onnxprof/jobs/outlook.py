@@ -150,23 +150,34 @@ def streams_s(options: Options, inference_s: float = 0.0) -> float:
     return (1 + _WARM_STREAMS) * options.load.seconds
 
 
-def in_turn_ahead_s(options: Options) -> float:
-    """Seconds that two models in turn take by what was asked for, if both load as fast as most."""
-    budget_s = 2 * options.process_budget.seconds
-    return len(options.batches) * in_turn_s(_READY_S, budget_s, 0.0, options.processes)
+def in_turn_ahead_s(options: Options, sizes: int = 1) -> float:
+    """Seconds that two models in turn take at so many sizes, if both load as fast as most."""
+    budget_s, checks = 2 * options.process_budget.seconds, (options.verify, options.parity)
+    return sizes * InTurn(_READY_S, budget_s, 0.0, options.processes, *checks).seconds()
 
 
-def in_turn_s(
-    ready_s: float, budget_s: float, inferences_s: float, pairs: int, scale: float = 1.0
-) -> float:
-    """Seconds that pairs of processes take, two models in turn.
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """What is known of two models in turn when their first pair of processes is warm."""
 
-    `ready_s` passed until both of the first pair were warm, `budget_s` is that of a pair,
-    `inferences_s` what an inference of either takes together; `scale` is how much larger the
-    batch is than the one that this was seen at.
-    """
-    both = inferences_s * scale
-    starting = ready_s + inferences_s * (scale - 1)
-    measuring = max(budget_s * (1 + _WAITING), _TURNS * both)
-    finishing = ready_s + 2 * _END_S + _VERIFYING * both
-    return pairs * (starting + measuring + finishing) + _PARITY * both
+    ready_s: float
+    """Seconds until both were warm."""
+    budget_s: float
+    """That of a pair."""
+    inferences_s: float
+    """What an inference of either takes together."""
+    pairs: int
+    verify: bool = True
+    """Each process checks by values which layers its steps computed."""
+    parity: bool = True
+    """Outputs of the first pair are compared with a reference's."""
+
+    def seconds(self, scale: float = 1.0) -> float:
+        """Seconds that all pairs take; an inference takes `scale` times what was seen."""
+        both = self.inferences_s * scale
+        starting = self.ready_s + both - self.inferences_s
+        measuring = max(self.budget_s * (1 + _WAITING), _TURNS * both)
+        loading = max(0.0, self.ready_s - _READY_S)
+        checking = loading + _VERIFYING * both if self.verify else 0.0
+        pairs = self.pairs * (starting + measuring + checking + 2 * _END_S)
+        return pairs + _PARITY * both * self.parity

@@ -45,7 +45,7 @@ def run(work: Work, limits: Limits, watch: Watch) -> Done:
     threads = work.serving.sessions * work.system.threads + 1
     with scratch.scratch() as folder, cores.measuring(threads) as split:
         receiver, sender = context.Pipe(duplex=False)
-        place = apart.Place(folder, work.system.caches, split.measured)
+        place = apart.Place(folder, work.system.caches, split.measured, work.system.paths)
         given = (work, limits, sender, folder)
         with receiver, apart.started(context, place, child, given) as (process, seen):
             sender.close()

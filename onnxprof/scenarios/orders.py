@@ -40,6 +40,10 @@ class System(Protocol):
     def caches(self) -> tuple[str, ...]:
         """Folders that it writes to, beside the temporary one of its process."""
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Folders that its process imports from before all others."""
+
     def opened(self) -> AbstractContextManager[Session]:
         """One session, which takes samples up to the largest batch."""
 

@@ -43,7 +43,7 @@ def measured(plan: Plan, limits: Limits, progress: Progress) -> ScenarioRun:
         probes=outcome.probes,
         batches=done.batches,
         load_ns=done.loaded.load_ns,
-        warnings=(*done.warnings, *unlocked(Machine())),
+        warnings=(*plan.jobs[0].notes, *done.warnings, *unlocked(Machine())),
         seconds=_since(began),
     )
 

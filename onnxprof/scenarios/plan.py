@@ -11,7 +11,7 @@ from onnxprof.errors import UsageError
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import TABLE, Options
 from onnxprof.jobs.proving import proven
-from onnxprof.jobs.setting import NONE
+from onnxprof.jobs.setting import NONE, with_backend
 from onnxprof.jobs.sweep import plan as planned_jobs
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.model.sources.policy import Progress
@@ -28,7 +28,7 @@ from onnxprof.scenarios.systems import ModelSystem
 QUICK_S = 5.0
 _FEWEST_SAMPLES = 64
 #: Options of a measurement that stand in the command where they differ from their default.
-_KEPT = ("provider", "dims", "seed", "inputs", "session_options", "provider_options")
+_KEPT = ("provider", "runtime", "dims", "seed", "inputs", "session_options", "provider_options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +89,23 @@ def check(load: Load) -> None:
         raise UsageError(f"--max-wait is for the server scenario: {name} has all samples at hand")
 
 
-def planned(load: Load, options: Options, progress: Progress | None = None) -> Plan:
-    """What would be run. Raises OnnxprofError for what cannot work."""
+def planned(
+    load: Load,
+    options: Options,
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Plan:
+    """What would be run. `say` hears of another version of the runtime.
+
+    Raises OnnxprofError for what cannot work.
+    """
     check(load)
     version = loadgen.version()
     loadgen.module()
+    options = with_backend(options)
     shared = options.threads or max(1, usable_cores() // load.sessions)
     wanted = replace(options, batches=sizes(load.max_batch), threads=shared)
-    jobs = tuple(sorted(planned_jobs(wanted, progress), key=lambda job: job.batch))
+    jobs = tuple(sorted(planned_jobs(wanted, progress, say=say), key=lambda job: job.batch))
     _refuse_batches(jobs, load)
     _refuse_memory(jobs, load, options)
     return _plan(load, wanted, jobs, version)
@@ -123,6 +132,7 @@ def _plan(load: Load, options: Options, jobs: tuple[Job, ...], version: str) -> 
         seed=options.seed,
         inputs_sha256=_digest(options.inputs),
         setup=_setup(first.options),
+        runtime=options.runtime,
     )
     return Plan(asked, jobs, options, command_line(load, first), version)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from onnxprof.jobs.child import inputs_of, workload
+from onnxprof.jobs.child import inputs_of, refuse_another_runtime, workload
 from onnxprof.jobs.job import Job
 from onnxprof.plugins import registry, verbs
 from onnxprof.scenarios.serving import Session, size_for
@@ -18,6 +18,7 @@ class NullSystem:
 
     threads: int = 1
     caches: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
 
     @contextmanager
     def opened(self) -> Iterator[Session]:
@@ -48,6 +49,11 @@ class ModelSystem:
         """The folders that its backend keeps."""
         return verbs.caches(registry.backend(self.jobs[0].options.backend))
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The folders of another version of the runtime."""
+        return self.jobs[0].paths
+
     @contextmanager
     def opened(self) -> Iterator[Session]:
         """A session; it holds the model once for each batch. Raises OnnxprofError."""
@@ -57,6 +63,7 @@ class ModelSystem:
             for job in self.jobs:
                 model = job.model.unpacked()
                 inputs, _ = inputs_of(job, model)
+                refuse_another_runtime(job)
                 work = workload(job, model, inputs, own_process=True)
                 work = replace(work, concurrent=self.is_concurrent)
                 infers[job.batch] = stack.enter_context(backend.open(work)).infer

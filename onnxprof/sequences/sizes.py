@@ -129,12 +129,13 @@ def _why_not(kind: PhaseKind, states: States, tokens: Dim) -> tuple[str, str]:
     if kind is PhaseKind.PREFILL:
         return (
             "the file fixes its new tokens at 1",
-            "Give the file for the prompt beside it: decoder_model.onnx",
+            "The file for the prompt has it: decoder_model.onnx; profile takes both files together",
         )
     if not states.taken:
         return (
             f"the model returns a cache ({states.caches[0].output}) and takes none",
-            "Give the file for later tokens beside it: decoder_with_past_model.onnx",
+            "The file for later tokens has it: decoder_with_past_model.onnx; profile takes both"
+            " files together",
         )
     return (
         f"the file fixes its new tokens at {tokens}" if tokens else "no input has its new tokens",

@@ -47,6 +47,8 @@ class Filters:
     """Whole tags, or patterns."""
     dims: tuple[tuple[str, tuple[int, ...]], ...] = ()
     """By axis the sizes that pass."""
+    phase: tuple[str, ...] = ()
+    """Phases at a size, as `decode:512`, or at any, as `decode`."""
 
     def accept(self, summary: Summary) -> bool:
         """Whether the run passes every filter."""
@@ -57,8 +59,12 @@ class Filters:
             and _matches(self.backend, asked.backend)
             and (not self.batch or asked.batch in self.batch)
             and all(dict(asked.dims).get(axis) in sizes for axis, sizes in self.dims)
+            and (not self.phase or self._takes_phase(asked.phase))
             and (not self.tag or any(map(self.names_tag, summary.tags)))
         )
+
+    def _takes_phase(self, phase: str) -> bool:
+        return phase in self.phase or phase.partition(":")[0] in self.phase
 
     def names_tag(self, tag: str) -> bool:
         """Whether a tag is among those that are asked for."""

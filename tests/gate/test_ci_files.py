@@ -160,7 +160,8 @@ def test_the_action_passes_what_is_equal(repo: Repository, tmp_path: Path) -> No
 @needs_bash
 def test_inputs_are_data(repo: Repository, tmp_path: Path) -> None:
     hostile = '$(touch hacked)`touch hacked`"; touch hacked; "'
-    for name in ("models", "baseline", "max_slowdown", "require", "batch", "backend", "threads"):
+    names = "models", "baseline", "max_slowdown", "require", "batch", "backend", "threads"
+    for name in (*names, "phase", "dim"):
         given = {"models": "a b/equal.onnx"} | {name: hostile}
         code, out = action(repo, tmp_path, **given)
         assert code == 2, (name, out)

@@ -34,11 +34,12 @@ class Heard:
         self.noise: list[Case] = []
         self.done = 0
         self.phases: list[str] = []
+        self.told_s: list[tuple[str, float]] = []
 
     def told(self) -> Told:
         return Told(
             report=lambda job, phase, share: self.phases.append(phase),
-            announce=lambda seconds: self.phases.append(f"{seconds(1.0) > 0}"),
+            announce=lambda case, seconds: self.told_s.append((case.title, seconds)),
             noise=lambda gated, case: self.noise.append(case),
             done=self._count,
         )
@@ -106,7 +107,9 @@ def test_the_old_model_runs_against_itself_first_and_unchecked() -> None:
     assert case.noise is not None
     assert case.judgement is None
     assert heard.done == 1
-    assert heard.phases.count("True") == 1
+    ((title, seconds),) = heard.told_s
+    assert title == "b, batch 1"
+    assert seconds > 0
 
 
 def test_the_noise_is_that_of_the_processes() -> None:

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 from support.inturn import Machine, job
 
-from onnxprof.api.in_turn import announce
+from onnxprof.api.in_turn import Planned, announce
 from onnxprof.cli.progress import Meter
 from onnxprof.jobs.in_turn import alternate
 from onnxprof.jobs.options import Options
-from onnxprof.jobs.outlook import Notice, Outlook, ahead_s, in_turn_ahead_s, in_turn_s
+from onnxprof.jobs.outlook import InTurn, Notice, Outlook, ahead_s, in_turn_ahead_s
 from onnxprof.jobs.sweep import measured
 from onnxprof.measure.budget import Amount, Budget
 from onnxprof.measure.protocol import measure
@@ -22,6 +22,7 @@ from onnxprof.plugins.backend import Workload
 from onnxprof.processes.confined import Limits
 from onnxprof.records.layer import PreparedModel
 from onnxprof.records.step import Timer
+from onnxprof.sweeps.command.points import loads
 from onnxprof.testing import FakeBackend, sample_run, sample_table, scripted_noise
 
 MS = 1_000_000
@@ -119,8 +120,8 @@ def test_models_in_turn_announce_once_when_the_first_pair_is_warm() -> None:
     plans = [job(name, 3, 0.05) for name in "ab"]
     found: list[tuple[int, float, float]] = []
 
-    def announce(seconds) -> None:
-        found.append((len(machine.orders), seconds(1.0), seconds(8.0)))
+    def announce(ahead: InTurn) -> None:
+        found.append((len(machine.orders), ahead.seconds(), ahead.seconds(8.0)))
 
     alternate(*plans, Limits(60), lambda *_: None, machine.start, announce)
     ((orders, whole, larger),) = found
@@ -131,16 +132,31 @@ def test_models_in_turn_announce_once_when_the_first_pair_is_warm() -> None:
 
 def test_pairs_of_processes_count_each() -> None:
     """LeNet with 0.3 s a process: 2.3 s until both were warm, 5.2 s a pair altogether."""
-    assert 52 / 1.5 < in_turn_s(2.3, 0.6, 70e-6, 10) < 52 * 1.5
-    assert in_turn_s(2.3, 6.0, 70e-6, 1) > 6.0
+    assert 52 / 1.5 < InTurn(2.3, 0.6, 70e-6, 10).seconds() < 52 * 1.5
+    assert InTurn(2.3, 6.0, 70e-6, 1).seconds() > 6.0
+
+
+def test_checks_take_what_loading_does_beyond_a_process_and_some_inferences() -> None:
+    checked = InTurn(12.3, 0.6, 0.05, 10)
+    plain = replace(checked, verify=False, parity=False)
+    assert plain.seconds() == pytest.approx(10 * (12.3 + 0.9 + 1.0))
+    assert checked.seconds() - plain.seconds() == pytest.approx(10 * (10.0 + 0.6) + 0.1)
+    small = InTurn(1.5, 0.6, 0.0, 10)
+    assert small.seconds() == replace(small, verify=False, parity=False).seconds()
 
 
 def test_the_announcement_is_an_estimate_of_the_whole() -> None:
+    """An inference at the second size takes eight times as long, by its shapes."""
     told: list[str] = []
-    announce(told.append, [1, 8], 10, 6.0, 5.0, lambda scale: 50.0 * scale, silent=False)
-    assert "10 pairs of processes at each of 2 batch sizes" in told[0]
-    assert "take some 455 s" in told[0]
-    announce(told.append, [1, 8], 10, 6.0, 5.0, lambda scale: 50.0, silent=True)
+    small, large = job(), replace(job(), table=replace(sample_table(8), batch=8))
+    found = Planned(((small, small), (large, large)), replace(small.options, processes=10))
+    ahead = InTurn(2.0, 6.0, 1.0, 10, verify=False, parity=False)
+    announce(told.append, found, ahead, silent=False)
+    [first, second] = (ahead.seconds(scale) for scale in loads([small, large]))
+    assert loads([small, large]) == [1.0, pytest.approx(8.0, rel=0.2)]
+    assert "10 pairs of processes at each of 2 sizes" in told[0]
+    assert f"take some {first + second:.0f} s" in told[0]
+    announce(told.append, found, ahead, silent=True)
     assert len(told) == 1
 
 
@@ -197,7 +213,7 @@ def test_pairs_in_turn_are_announced_by_what_was_asked_for() -> None:
     """LeNet, as above: 52 s with 0.3 s a process."""
     options = Options(("m",), budget=Budget(3.0), processes=10)
     assert 52 / 1.5 < in_turn_ahead_s(options) < 52 * 1.5
-    assert in_turn_ahead_s(replace(options, batches=(1, 8))) == 2 * in_turn_ahead_s(options)
+    assert in_turn_ahead_s(options, 2) == 2 * in_turn_ahead_s(options)
 
 
 @pytest.mark.parametrize("timer", [Timer.TRACE, Timer.PREFIX])

@@ -64,12 +64,13 @@ def test_an_id_is_of_what_was_asked_alone() -> None:
     assert len({asked_id(asked(s)) for s in Scenario}) == len(Scenario)
     assert asked_id(asked(rate=3.0)) != asked_id(asked())
     assert asked_id(asked(setup=Setup("basic"))) != asked_id(asked())
+    assert asked_id(asked(runtime="onnxruntime==1.22.1")) != asked_id(asked())
 
 
-def test_a_record_from_before_settings_keeps_its_id(tmp_path: Path) -> None:
+def test_a_record_from_before_settings_and_versions_keeps_its_id(tmp_path: Path) -> None:
     path = save(tmp_path, scenario_run())
     record = json.loads(path.read_text("utf-8"))
-    del record["asked"]["setup"]
+    del record["asked"]["setup"], record["asked"]["runtime"]
     path.write_text(json.dumps(record))
     found = load(path)
     assert found.asked.setup == USUAL

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Unpack
 from onnxprof import folders
 from onnxprof.api.base.models import Model, referred
 from onnxprof.api.base.progress import Line
-from onnxprof.api.comparing import LineMeter, compared, in_turn_options
+from onnxprof.api.comparing import LineMeter, compared, in_turn_options, texts_of
 from onnxprof.api.in_turn import measured, planned
 from onnxprof.api.options import Measuring, fields_of, sizes
 from onnxprof.api.versions import conduct
@@ -34,6 +34,7 @@ def compare_versions(
     threshold: float = 0.02,
     limit: int | None = 12,
     batches: int | Iterable[int] = 1,
+    phases: str | Iterable[str] = (),
     store: str | PathLike[str] | None = None,
     progress: bool = True,
     **options: Unpack[Measuring],
@@ -44,7 +45,8 @@ def compare_versions(
     What is not in the cache is downloaded and installed apart; this environment stays as it is.
     The model is measured with both in turn, ten pairs of processes in ten seconds unless
     `processes` and `budget` say otherwise. `bisect` searches between A and B for the first version
-    that is slower, at one batch size. `store` is where the runs are kept. Raises UsageError for
+    that is slower, at one batch, size and phase. `phases` of models with states are as in
+    `profile`. `store` is where the runs are kept. Raises UsageError for
     versions that do not go together, BackendError for one that cannot be installed or measured.
 
     >>> import onnxprof as op
@@ -60,6 +62,7 @@ def compare_versions(
     if "runtime" in options:
         raise UsageError("runtime is given beside a and b", remedy="Give versions as a and b")
     asked = in_turn_options(fields_of(options) | {"batches": sizes(batches)})
+    texts = texts_of(phases)
     place = None if store is None else Store(folders.store(Path(store)))
     if place is not None:
         place.check_writable()
@@ -69,11 +72,12 @@ def compare_versions(
         opened.callback(line.clear)
 
         def measure(sides: conduct.Sides, *, brief: bool, hear: conduct.Say) -> Pairing:
-            return measured(planned(sides, hear), place, LineMeter(line), line.note, brief=brief)
+            found = planned(sides, hear, phases=texts)
+            return measured(found, place, LineMeter(line), line.note, brief=brief)
 
         [reference] = opened.enter_context(referred(model))
         given = replace(asked, models=(reference,))
-        found = conduct.compared(given, runtimes, bisect, measure, judge, line.note)
+        found = conduct.compared(given, runtimes, bisect, measure, judge, line.note, texts)
         return VersionsCompared(found[0], limit, found[1])
 
 

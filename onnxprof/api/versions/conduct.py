@@ -46,14 +46,17 @@ def compared(
     measure: Measure,
     judge: Judge,
     say: Say,
+    phases: Sequence[str] = (),
 ) -> tuple[Comparison, Bisection | None]:
     """Measure a model with both versions in turn and, with `bisect`, with those between.
 
-    Raises UsageError, before anything is installed, for versions that have no order.
+    `phases` are those that `measure` measures. Raises UsageError, before anything is installed, for
+    versions that have no order, and for more than one size to search at.
     """
     sides = sides_of(options, runtimes)
     if bisect:
         _refuse_no_range(sides)
+        refuse_several(options, phases)
     search = _Search(sides, measure, judge, say)
     comparison = search.compared(sides)
     return search.bisected(comparison) if bisect else (comparison, None)
@@ -71,12 +74,27 @@ def _refuse_no_range(sides: Sides) -> None:
         )
     if release(good.version) == release(slow.version):
         raise UsageError(f"there is nothing between {good} and {slow}")
-    if len(sides[0].batches) > 1:
-        count = len(sides[0].batches)
-        raise UsageError(
-            f"a search for the first slow version takes one batch size, and {count} are given",
-            remedy="Give the one at which it is slow",
-        )
+
+
+def refuse_several(options: Options, phases: Sequence[str]) -> None:
+    """Raise UsageError for more than one size: a search for the first slow version takes one."""
+    from onnxprof.model.dims import grammar
+    from onnxprof.sequences.grammar import points
+
+    swept = [f"{name}={size}" for name, size in options.dims if grammar.is_swept(size)]
+    named = [str(phase) for phase in points(phases)]
+    several = {
+        "batch sizes": list(map(str, options.batches)) if len(options.batches) > 1 else [],
+        "sizes of an axis": swept,
+        "phases": named if len(named) > 1 else [],
+    }
+    for what, given in several.items():
+        if given:
+            raise UsageError(
+                f"a search for the first slow version takes one batch size, one size of each axis"
+                f" and one phase, and several {what} are given: {', '.join(given)}",
+                remedy="Give the one at which it is slow",
+            )
 
 
 @dataclass(slots=True)

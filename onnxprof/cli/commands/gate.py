@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onnxprof.cli.output import deliver, display, say
-from onnxprof.cli.parameters import Own, takes
+from onnxprof.cli.parameters import Own, Phases, takes
 from onnxprof.compare.gates.requirement import Requirement
 from onnxprof.jobs.options import Options
 from onnxprof.records.step import Timer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from onnxprof.cli.progress import Meter
     from onnxprof.gate.cases import Case, Gated
@@ -76,7 +76,7 @@ _Store = Annotated[
 
 @takes(
     *("models", "baseline", "max_slowdown", "require", "false_alarms", "batch", "backend"),
-    *("device", "provider", "threads", "budget", "processes", "dim", "inputs", "seed"),
+    *("device", "provider", "threads", "budget", "processes", "dim", "phase", "inputs", "seed"),
     *("optimization_level", "session_option"),
     *("measure_unchanged", "markdown", "code_quality", "github", "json", "store"),
     device=Own("A device's id or its kind  [default: the backend's first]."),
@@ -97,6 +97,7 @@ def gate(
     max_slowdown: _Slowdown = "5%",
     require: _Require = None,
     false_alarms: _Alarms = "1%",
+    phase: Phases = None,
     measure_unchanged: _Unchanged = False,
     markdown: _Markdown = None,
     code_quality: _Quality = None,
@@ -107,7 +108,8 @@ def gate(
     """Stop a pull request that makes a model slower, with a known rate of false alarms.
 
     Old and new are measured in turn on this machine, after the old model against itself: so it is
-    known how far processes scatter here and which slowdown can be seen. The exit code is 0 if the
+    known how far processes scatter here and which slowdown can be seen. Each batch, size of an axis
+    and phase is a case of its own. The exit code is 0 if the
     gate passes, 1 if a model is slower by more than the limit or not shown to be as --require asks,
     2 for bad use or a model that could not be measured.
     """
@@ -133,7 +135,7 @@ def gate(
     keep = _keeper(store)
     with scratch() as folder:
         meant = subjects(models, baseline, Path(folder), options.limits)
-        plans = _planned(meant, options, unchanged=measure_unchanged)
+        plans = _planned(meant, options, phase or (), unchanged=measure_unchanged)
         gated = _conducted(plans, options, rule, require, keep)
     _write(gated, markdown, code_quality)
     _report(gated, github=github, json=json)
@@ -172,17 +174,21 @@ def _keeper(store: Path | None) -> Callable[[Run], None]:
     return lambda run: say(f"stored {place.save(run)}")
 
 
-def _planned(meant: list[Subject], options: Options, *, unchanged: bool) -> list[Planned]:
+def _planned(
+    meant: list[Subject], options: Options, phases: Sequence[str], *, unchanged: bool
+) -> list[Planned]:
     from rich.console import Console
 
     from onnxprof.cli.progress import fetching
     from onnxprof.gate.conduct import planned
 
     with fetching(Console(stderr=True)) as progress:
-        plans = planned(meant, options, _hold, progress, unchanged=unchanged)
-    for job in (job for case in plans for job in case.jobs or ()):
-        if job.table.obstacle:
-            say(f"{job.facts.name} stays at batch {job.batch}: {job.table.obstacle}")
+        plans = planned(meant, options, _hold, progress, phases=phases, unchanged=unchanged)
+    jobs = [job for case in plans for job in case.jobs or () if job.table.obstacle]
+    for text in dict.fromkeys(
+        f"{job.facts.name} stays at batch {job.batch}: {job.table.obstacle}" for job in jobs
+    ):
+        say(text)
     return plans
 
 
@@ -209,17 +215,17 @@ def _conducted(
     with Meter(Console(stderr=True), max(1, 2 * due), seconds) as meter:
         told = Told(
             report=meter.update,
-            announce=lambda seconds_of: _announce(meter, options.processes, seconds_of(1.0)),
+            announce=lambda case, seconds: _announce(meter, options.processes, case, seconds),
             noise=lambda gated, case: _tell_noise(meter, gated, case),
             done=meter.done,
         )
         return conducted(plans, options, rule, require, _hold, told, keep)
 
 
-def _announce(meter: Meter, pairs: int, seconds: float) -> None:
+def _announce(meter: Meter, pairs: int, case: Case, seconds: float) -> None:
     meter.note(
-        f"{pairs} pairs of processes of the old version, then {pairs} of old and new, take some"
-        f" {2 * seconds:.0f} s for this model; fewer --processes take less"
+        f"{case.title}: {pairs} pairs of processes of the old version, then {pairs} of old and new,"
+        f" take some {seconds:.0f} s; fewer --processes take less"
     )
 
 

@@ -9,7 +9,7 @@ import typer
 
 from onnxprof.cli.choosing import Json
 from onnxprof.cli.output import complain, say
-from onnxprof.cli.parameters import Own, SaveOptimized, takes
+from onnxprof.cli.parameters import Own, Phases, SaveOptimized, takes
 from onnxprof.jobs.options import Options
 
 if TYPE_CHECKING:
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from onnxprof.store.folder import Store
     from onnxprof.sweeps.events import Event, JobName
     from onnxprof.sweeps.tasks import Task
-
-_Phases = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="KIND:SIZES",
-        help="Of a model with states, repeatable: prefill:512, decode:512..2048, steps:16.",
-    ),
-]
 
 
 @takes(
@@ -66,7 +58,7 @@ def profile(
     as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables.")] = False,
     save_optimized: SaveOptimized = None,
-    phase: _Phases = None,
+    phase: Phases = None,
     context: typer.Context = None,  # type: ignore[assignment]
 ) -> int:
     """Time every layer of each model at each batch size, on a runtime, or several in turn."""

@@ -6,28 +6,18 @@ from typing import Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Backend, Batch, Device, Model, Stores, Tag, roots_of
+from onnxprof.cli.choosing import WHICH, RunsOrStore, Which, reads
 from onnxprof.cli.output import note
 
 
+@reads("runs", "output", "title", *WHICH)
 def report(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[RUN]...",
-            help="An id or its first digits, a .parquet file or a folder of runs; else the store.",
-        ),
-    ] = None,
+    which: Which,
+    runs: RunsOrStore = None,
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="FILE", help="The page to write.")
     ] = "report.html",
     title: Annotated[str, typer.Option(help="What its pages are called.")] = "onnxprof",
-    model: Model = None,
-    device: Device = None,
-    backend: Backend = None,
-    batch: Batch = "",
-    tag: Tag = None,
-    store: Stores = None,
 ) -> None:
     """Write runs as one HTML page to send: it works from disk, and asks for nothing.
 
@@ -36,12 +26,10 @@ def report(
     """
     from onnxprof.api.reporting import checked, of_named
     from onnxprof.api.results.shown import written
-    from onnxprof.cli.options import parse_filters
     from onnxprof.publish.text.numbers import size
 
     place = checked(output)
-    filters = parse_filters(model, device, backend, batch, tag)
-    made = of_named(runs or [], roots_of(store), filters, title, note)
+    made = of_named(runs or [], which.roots, which.filters, title, note)
     for problem in made.problems:
         note(f"left out: {problem}")
     written(place, lambda: made.content)

@@ -42,7 +42,7 @@ def _issue(
     case: Case, kind: str, severity: str, text: str, environ: Mapping[str, str]
 ) -> dict[str, Any]:
     path = place(case.model, environ) or printable(case.model)
-    told = "\0".join((path, str(case.batch), kind))
+    told = "\0".join((path, str(case.batch), *case.work, kind))
     return {
         "description": shortened(printable(text), _LONGEST),
         "check_name": f"onnxprof-gate-{kind}",

@@ -8,6 +8,7 @@ from onnxprof.compare.changes import Row
 from onnxprof.gate.cases import Case, Gated
 from onnxprof.gate.report.layers import verdict
 from onnxprof.gate.rule import Spread, plain_alarms, seen_from, unchanged_alarms
+from onnxprof.model.dims.grammar import numbers
 from onnxprof.publish.json.documents import text
 from onnxprof.publish.json.gates import GATE
 
@@ -32,6 +33,8 @@ def _case(gated: Gated, case: Case) -> dict[str, Any]:
     return {
         "model": case.model,
         "batch": case.batch,
+        "phase": case.phase or None,
+        "dims": numbers(case.dims),
         "baseline": case.origin,
         "outcome": case.outcome.value,
         "stops": gated.stops(case),

@@ -59,16 +59,31 @@ def _ranked(gated: Gated) -> list[Case]:
 
 
 def _overview(gated: Gated, shown: Sequence[Case]) -> Iterator[str]:
-    heads = ("model", "batch", "old", "new", "new / old", f"{words.confidence(gated)} interval")
-    yield from _table((*heads, "verdict"), [_overview_cells(case) for case in shown])
+    has_work = _has_work(shown)
+    heads = (*_heads(has_work), "old", "new", "new / old", f"{words.confidence(gated)} interval")
+    yield from _table((*heads, "verdict"), [_overview_cells(case, has_work) for case in shown])
 
 
-def _overview_cells(case: Case) -> tuple[str, ...]:
+def _has_work(shown: Sequence[Case]) -> bool:
+    """Whether any case has a phase or sizes of axes, which then have a column."""
+    return any(case.work for case in shown)
+
+
+def _heads(has_work: bool) -> tuple[str, ...]:
+    return ("model", "batch", *(["phase, axes"] if has_work else []))
+
+
+def _which(case: Case, has_work: bool) -> tuple[str, ...]:
+    """The cells that say which case it is."""
+    batch = "" if case.batch is None else str(case.batch)
+    return _name(case.model), batch, *([_name(", ".join(case.work))] if has_work else [])
+
+
+def _overview_cells(case: Case, has_work: bool) -> tuple[str, ...]:
     judged = case.judgement
     ratio = ("", "") if judged is None else (f"{judged.ratio:.3f}", words.interval(judged))
-    batch = "" if case.batch is None else str(case.batch)
-    icon = _ICONS.get(case.outcome, "")
-    return (_name(case.model), batch, *words.times(case), *ratio, f"{icon}{case.outcome}")
+    verdict = f"{_ICONS.get(case.outcome, '')}{case.outcome}"
+    return (*_which(case, has_work), *words.times(case), *ratio, verdict)
 
 
 def _name(text: str) -> str:
@@ -117,20 +132,21 @@ def _noise(gated: Gated, shown: Sequence[Case]) -> Iterator[str]:
     if not known:
         return
     yield from ("<details><summary>How well this machine can tell</summary>", "")
+    has_work = _has_work(known)
     heads = (
-        *("model", "batch", "processes scatter by", "tells apart from", "finds a slowdown of"),
+        *(*_heads(has_work), "processes scatter by", "tells apart from", "finds a slowdown of"),
         *("calls an unchanged model slower", f"one run of each and {words.limit(gated)} would be"),
     )
-    yield from _table(heads, [_noise_cells(gated, case) for case in known])
+    yield from _table(heads, [_noise_cells(gated, case, has_work) for case in known])
     yield from ("", "</details>", "")
 
 
-def _noise_cells(gated: Gated, case: Case) -> tuple[str, ...]:
+def _noise_cells(gated: Gated, case: Case, has_work: bool) -> tuple[str, ...]:
     noise, rule, pairs = case.noise, gated.rule, gated.pairs
     if noise is None:
         raise ValueError(case.title)
     return (
-        *(_name(case.model), str(case.batch), words.percent(noise.of_processes)),
+        *(*_which(case, has_work), words.percent(noise.of_processes)),
         *(words.percent(gated.sees(noise)), words.percent(seen_from(noise, pairs, rule))),
         f"{words.rate(unchanged_alarms(noise, pairs, rule))} of gates",
         f"wrong in {words.chance(plain_alarms(noise, rule))}",

@@ -94,6 +94,8 @@ def times(case: Case) -> tuple[str, str]:
 
 def verdict_text(gated: Gated, case: Case) -> str:
     """A sentence on the outcome of a case."""
+    if case.outcome is Outcome.NEW and case.why:
+        return f"New: the model of {case.origin} does not have this phase: {case.why}"
     if case.outcome is Outcome.NEW:
         return f"New: {case.origin} has no such model, so there is nothing to compare it with."
     if case.outcome is Outcome.UNCHANGED:

@@ -18,6 +18,7 @@ from onnxprof.compare.changes import CONVERSIONS, Comparison, Pair, Row
 from onnxprof.compare.systems import runtime_version
 from onnxprof.compare.verdict import Verdict
 from onnxprof.publish.comparing import gains
+from onnxprof.publish.tables.identity import dims_text
 from onnxprof.publish.text import grades, numbers, sentences, verdicts
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
@@ -27,7 +28,7 @@ from onnxprof.store.encoding import request_to_json, to_json
 #: Columns of the CSV, in order; JSON rows have these keys from `layer` to `only_b`.
 COLUMNS = (
     *("model", "batch", "layer", "layers", "share", "a_ms", "b_ms", "ratio", "low", "high"),
-    *("q", "verdict", "only_a", "only_b", "ratio_of"),
+    *("q", "verdict", "only_a", "only_b", "ratio_of", "phase", "dims"),
 )
 _WIDTH = 79
 _LONGEST = 80
@@ -94,8 +95,9 @@ def _csv_records(comparison: Comparison, more: Sequence[str]) -> Iterator[dict[s
             record = _record(row)
             names = {key: ";".join(record[key]) for key in ("layers", "only_a", "only_b")}
             whole = {"model": asked.model_name, "batch": asked.batch, **record, **names}
+            work = {"phase": asked.phase, "dims": dims_text(asked.dims)}
             further = gains.csv_fields(pair, row) if more else {}
-            yield whole | {"ratio_of": _ratio_of(comparison)} | further
+            yield whole | {"ratio_of": _ratio_of(comparison), **work} | further
 
 
 def difference_texts(pair: Pair) -> list[str]:

@@ -15,6 +15,7 @@ from onnxprof.compare.versions.bisecting import Bisection, Step
 from onnxprof.compare.versions.by_operator import OperatorTime, by_operator
 from onnxprof.compare.versions.search import Mark
 from onnxprof.publish.comparing import changes
+from onnxprof.publish.tables.identity import dims_text
 from onnxprof.publish.text import numbers
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
@@ -22,7 +23,9 @@ from onnxprof.publish.text.safe import in_markdown, printable, shortened
 #: Columns of the CSV of a search, in order.
 COLUMNS = ("step", "version", "good_ms", "ms", "ratio", "low", "high", "verdict", "outcome", "why")
 #: Columns of the CSV of operators.
-OPERATOR_COLUMNS = ("model", "batch", "operator", "rows", "a_ms", "b_ms", "slower", "faster")
+OPERATOR_COLUMNS = (
+    *("model", "batch", "operator", "rows", "a_ms", "b_ms", "slower", "faster", "phase", "dims"),
+)
 #: Operators that are shown.
 _OPERATORS = 6
 _LONGEST = 24
@@ -231,7 +234,7 @@ def _records(bisection: Bisection) -> Iterator[dict[str, Any]]:
 
 
 def operators_csv(comparison: Comparison) -> str:
-    """A row for each operator of each model and batch."""
+    """A row for each operator of each model, batch, phase and combination of sizes."""
     return csv_of_records(
         OPERATOR_COLUMNS,
         (
@@ -239,6 +242,8 @@ def operators_csv(comparison: Comparison) -> str:
                 "model": pair.a[0].request.model_name,
                 "batch": pair.a[0].request.batch,
                 **_operator(each),
+                "phase": pair.a[0].request.phase,
+                "dims": dims_text(pair.a[0].request.dims),
             }
             for pair in comparison.pairs
             for each in by_operator(pair)

@@ -56,6 +56,7 @@ def _about(run: Tracked) -> dict[str, Any]:
             "extra_info": {
                 "name": run.name,
                 "batch": str(asked.batch),
+                **({"phase": asked.phase} if asked.phase else {}),
                 "threads": str(asked.threads),
                 "provider": asked.provider,
                 "processes": str(asked.processes),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnxprof.compare.gates.requirement import Requirement
 from onnxprof.publish.json.documents import Document
-from onnxprof.publish.json.kinds import COUNT, FLAG, NUMBER, TEXT, known, listed, of, record
+from onnxprof.publish.json.kinds import COUNT, FLAG, NUMBER, TEXT, known, listed, mapped, of, record
 
 _NUMBER = known(NUMBER)
 _NOISE = record(
@@ -23,7 +23,7 @@ _LAYER = record(
 _CASE = record(
     {
         **{"model": TEXT, "batch": known(COUNT), "baseline": TEXT, "outcome": TEXT},
-        **{"stops": FLAG, "why": known(TEXT)},
+        **{"phase": known(TEXT), "dims": mapped(COUNT), "stops": FLAG, "why": known(TEXT)},
         **{"ratio": _NUMBER, "low": _NUMBER, "high": _NUMBER, "within_limit": known(FLAG)},
         **{"old_ms": _NUMBER, "new_ms": _NUMBER},
         **{"noise": known(_NOISE), "layers": listed(_LAYER)},

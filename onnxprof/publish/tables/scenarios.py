@@ -126,6 +126,7 @@ def system(run: ScenarioRun) -> System:
     parts += [f"{asked.sessions} sessions"] if asked.sessions > 1 else []
     parts += [f"batch {asked.max_batch}"] if asked.max_batch > 1 else []
     parts += [f"wait {duration(asked.max_wait_ns)}"] if asked.max_wait_ns else []
+    parts += [asked.runtime] if asked.runtime else []
     parts += asked.setup.words
     if asked.scenario is Scenario.SERVER:
         parts.append(f"within {duration(asked.target_latency_ns)}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from onnxprof.publish.comparing import alignment_text, changes, over_batches, scaling_data, versions
+from onnxprof.publish.tables.identity import dims_text
 from onnxprof.publish.workbook.book import Sheet, sheet_of_csv, workbook
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from onnxprof.compare.versions.bisecting import Bisection
     from onnxprof.records.run import Run
 
-_SIDES = ("side", "model", "batch", "backend", "device", "created", "command")
+_SIDES = ("side", "model", "batch", "phase", "dims", "backend", "device", "created", "command")
 _COLUMNS = ("label", "version", "device", "timer", "total ms", "created", "command")
 
 
@@ -58,8 +59,11 @@ def _sheets(comparison: Comparison) -> list[Sheet]:
 
 def _asked(run: Run) -> tuple[str | int, ...]:
     asked = run.request
-    names = asked.model_name, asked.batch, asked.backend, asked.device_id
-    return (*names, run.created, run.command)
+    work = asked.batch, asked.phase, dims_text(asked.dims)
+    return (
+        *(asked.model_name, *work, asked.backend, asked.device_id),
+        *(run.created, run.command),
+    )
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:

@@ -56,6 +56,8 @@ class Asked:
     inputs_sha256: str = ""
     setup: Setup = USUAL
     """How the user had the runtime set."""
+    runtime: str = ""
+    """Another version of the runtime, as `onnxruntime==1.22.1`; empty for the installed one."""
 
     @property
     def is_quick(self) -> bool:

@@ -32,6 +32,8 @@ def asked_id(asked: Asked) -> str:
     facts = to_json(asked)
     if asked.setup == USUAL:
         del facts["setup"]  # records that do not have it keep their ids
+    if not asked.runtime:
+        del facts["runtime"]
     return hashlib.sha256(dumps(facts)).hexdigest()[:ID_DIGITS]
 
 

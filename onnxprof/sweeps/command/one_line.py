@@ -48,17 +48,17 @@ def tasks_of(
         names = (options.backend,)
     loaded = _loaded(names)
     start_server(*loaded.values())
-    sized = _sized(options, progress)
+    known = sized_models(options, progress)
     if len(names) == 1:
         found = _found(_of_one_model(options, force), say)
         for _, error in found.refused:
             raise error
         bare = found.tasks
         return [
-            each for t in bare for model in options.models for each in _of_model(t, sized[model])
+            each for t in bare for model in options.models for each in of_model(t, known[model])
         ]
     bare = [task for each in _settled(options, names, loaded) for task in _spread(each, force)]
-    return [each for model in options.models for t in bare for each in _of_model(t, sized[model])]
+    return [each for model in options.models for t in bare for each in of_model(t, known[model])]
 
 
 def _refuse_several(names: Sequence[str]) -> None:
@@ -163,8 +163,8 @@ def _spread(options: Options, force: bool) -> list[Task]:
     return [*found.tasks, *(task for task, _ in found.refused)]
 
 
-def _of_model(task: Task, model: Sized) -> Iterator[Task]:
-    """A task for each combination of sizes, the last axis fastest."""
+def of_model(task: Task, model: Sized) -> Iterator[Task]:
+    """A task of a model for each combination of sizes, the last axis fastest."""
     for dims in grammar.combinations(model.dims):
         yield from by_batch(task.asking(models=(model.reference,), dims=grammar.resolved(dims)))
 
@@ -177,7 +177,7 @@ class Sized:
     dims: Dims
 
 
-def _sized(options: Options, progress: Progress | None) -> dict[str, Sized]:
+def sized_models(options: Options, progress: Progress | None) -> dict[str, Sized]:
     """For each model that is there the sizes of the axes that it has; else all."""
     files: dict[str, Resolved] = {}
     for model in options.models if options.dims else ():

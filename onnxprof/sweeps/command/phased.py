@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from onnxprof.errors import OnnxprofError
+from onnxprof.jobs.options import Options
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import resolve
-from onnxprof.processes.confined import confined
+from onnxprof.processes.confined import Limits, confined
 from onnxprof.records.sequences.phase import Phase, PhaseKind
 from onnxprof.sequences.grammar import points
 from onnxprof.sweeps.tasks import Task
@@ -38,6 +39,22 @@ def in_phases(
     return list(_placed(tasks, phases, kinds))
 
 
+def lacks_phase(model: str, options: Options, progress: Progress | None = None) -> bool:
+    """Whether a model can be read and has no phase of the kind that the options ask for."""
+    if not options.phase:
+        return False
+    kind = Phase.of(options.phase).kind
+    try:
+        return kind not in _kinds_of(model, options.limits, progress)
+    except OnnxprofError:
+        return False
+
+
+def _kinds_of(model: str, limits: Limits, progress: Progress | None) -> frozenset[PhaseKind]:
+    file = resolve(model, progress)
+    return confined(partial(_kinds_in, file), limits, "planning", file.reference)
+
+
 def _placed(tasks: Sequence[Task], phases: Sequence[Phase], kinds: Kinds) -> Iterator[Task]:
     for task in tasks:
         for phase in phases:
@@ -63,10 +80,7 @@ def _kinds(tasks: Sequence[Task], progress: Progress | None) -> Kinds:
     found: dict[str, frozenset[PhaseKind]] = {}
     for model in models:
         try:
-            file = resolve(model, progress)
-            found[model] = confined(
-                partial(_kinds_in, file), tasks[0].options.limits, "planning", file.reference
-            )
+            found[model] = _kinds_of(model, tasks[0].options.limits, progress)
         except OnnxprofError:  # its task says why
             continue
     return found

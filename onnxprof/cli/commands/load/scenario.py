@@ -87,7 +87,17 @@ Wait = Annotated[
 
 @takes(
     *("model", "scenario_", "target_latency", "rate", "quick", "duration", "backend", "device"),
-    *("provider", "sessions", "threads", "max_batch", "max_wait", "dim", "inputs", "seed"),
+    *(
+        "provider",
+        "runtime",
+        "sessions",
+        "threads",
+        "max_batch",
+        "max_wait",
+        "dim",
+        "inputs",
+        "seed",
+    ),
     *("optimization_level", "session_option", "provider_option"),
     *("format", "as_json", "output", "store", "timeout", "memory", "wait"),
     device=Own("A device's id or kind [default: the provider's first]."),
@@ -176,7 +186,7 @@ def _measured(load: Load, options: Options, root: Path, wait_s: float | None) ->
 
     console = stderr_console()
     with fetching(console) as downloads:
-        plan = planned(load, options, downloads)
+        plan = planned(load, options, downloads, say)
     Store(root).check_writable()
     _announce(plan)
     device = plan.asked.device_id

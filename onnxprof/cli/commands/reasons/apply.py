@@ -130,7 +130,8 @@ def measured(
         telemetry=False,
         limits=limits,
     )
-    pairing, _ = in_turn(of_models(before, after, options), None)
+    phases = (asked.phase,) if asked.phase else ()
+    pairing, _ = in_turn(of_models(before, after, options), None, phases=phases)
     [pair] = compare(pairing.pairs, _THRESHOLD, in_turn=True).pairs
     row = pair.latency
     low, high = row.interval or (float("nan"), float("nan"))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.choosing import Json, Tag
-from onnxprof.cli.commands.stored.compared import Format, format_of, outcome, report
+from onnxprof.cli.choosing import BookForm, Json, Output, Tag
+from onnxprof.cli.commands.stored.compared import format_of, outcome, report
 from onnxprof.cli.output import say
 from onnxprof.cli.parameters import Own, takes
 from onnxprof.compare.gates.requirement import Requirement
@@ -17,7 +18,7 @@ from onnxprof.jobs.options import Options
 from onnxprof.records.step import Timer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from onnxprof.api.results.comparison import Comparison
     from onnxprof.api.results.versions import VersionsCompared
@@ -30,12 +31,6 @@ if TYPE_CHECKING:
 _Threshold = Annotated[
     float, typer.Option(min=0.0, max=10.0, help="The smallest change that matters.")
 ]
-_Format = Annotated[
-    Format | None, typer.Option("--format", help="Default: as the file's name ends, else table.")
-]
-_Output = Annotated[
-    Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
-]
 _Require = Annotated[
     Requirement | None,
     typer.Option(
@@ -44,6 +39,14 @@ _Require = Annotated[
     ),
 ]
 _Force = Annotated[bool, typer.Option("--force", help="Allow different batches, axes or inputs.")]
+_Phases = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KIND:SIZES",
+        help="Of runs: only in this phase; of models with states: those to measure, as in"
+        " prefill:128; repeatable.",
+    ),
+]
 _LayerErrors = Annotated[
     bool,
     typer.Option(
@@ -97,7 +100,7 @@ _Bisect = Annotated[
 @takes(
     *("a", "b", "threshold", "require", "format_", "as_json", "output", "all_", "force", "model"),
     *("batch", "backend", "device", "provider", "runtime", "bisect", "tag", "threads", "budget"),
-    *("processes", "dim", "inputs", "layer_errors", "store"),
+    *("processes", "dim", "phase", "inputs", "layer_errors", "store"),
     *("optimization_level", "session_option"),
     threads=Own("Of models: threads; 0 for every usable core."),
     budget=Own(
@@ -105,6 +108,7 @@ _Bisect = Annotated[
     ),
     processes=Own("Of models: pairs of fresh processes, in turns.", default=10),
     inputs=Own("Of models: a .npz file with an array for each input."),
+    dim=Own("Of runs: only at these sizes; of models: those to measure, as in past=0,128."),
 )
 def compare(
     asked: dict[str, Any],
@@ -112,9 +116,9 @@ def compare(
     b: _Other = "",
     threshold: _Threshold = 0.02,
     require: _Require = None,
-    format_: _Format = None,
+    format_: BookForm = None,
     as_json: Json = False,
-    output: _Output = None,
+    output: Output = None,
     all_: Annotated[bool, typer.Option("--all", help="Every layer in the table.")] = False,
     force: _Force = False,
     model: _Models = None,
@@ -123,6 +127,7 @@ def compare(
     device: _Device = "",
     runtime: _Runtimes = None,
     bisect: _Bisect = False,
+    phase: _Phases = None,
     tag: Tag = None,
     layer_errors: _LayerErrors = False,
     store: _Store = None,
@@ -130,14 +135,15 @@ def compare(
     """Say what is slower, faster or the same in B, per model and per layer.
 
     A and B are ids or files of runs, folders of runs, or two models that are measured in
-    turn on the spot, or one model with two versions of a runtime. The exit code is 1 if
-    anything is slower, or if --require is not met. A quantised model and its float original are
-    matched layer by layer.
+    turn on the spot, or one model with two versions of a runtime. Each batch, size of an axis and
+    phase has a verdict of its own. The exit code is 1 if anything is slower, or if --require is not
+    met. A quantised model and its float original are matched layer by layer.
     """
     from onnxprof.api.comparing import compared, is_model
     from onnxprof.api.results.comparison import Comparison
     from onnxprof.cli.commands.versions.refused import refuse_unclear
     from onnxprof.cli.options import parse_batches, parse_filters
+    from onnxprof.model.dims import grammar
 
     chosen = format_of(format_, output, as_json)
     batches = parse_batches(batch) if batch else ()
@@ -146,13 +152,15 @@ def compare(
     in_turn = bool(runtime) or _are_models(a, b)
     judge = partial(compared, threshold=threshold, force=force, in_turn=in_turn)
     asked |= {"batches": batches or (1,), "backend": backend or "ort", "device": device}
+    how = _How(store, judge, phase or (), force=force, layer_errors=layer_errors)
     if runtime:
-        made: Comparison = _of_versions(_options(a, asked), runtime, bisect, store, judge, limit)
+        made: Comparison = _of_versions(_options(a, asked), runtime, bisect, how, limit)
     elif in_turn:
-        made = Comparison(_of_models(a, b, _options(a, asked), store, judge, layer_errors), limit)
+        made = Comparison(_of_models(a, b, _options(a, asked), how), limit)
     else:
         _refuse_models_options(layer_errors, asked["inputs"])
-        filters = parse_filters(model, _given(device), _given(backend), batch, tag)
+        sizes = list(grammar.each(asked["dims"]))
+        filters = parse_filters(model, _given(device), _given(backend), batch, tag, sizes, phase)
         made = Comparison(judge(_stored(a, b, store, filters)), limit)
     _tell(made.record)
     report(made, chosen, output)
@@ -168,35 +176,45 @@ def _options(model: str, asked: dict[str, Any]) -> Options:
     return Options((model,), telemetry=False, timer=Timer.TRACE, limits=limits, **asked)
 
 
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How what is measured on the spot is compared, and where it is stored."""
+
+    store: Path | None
+    judge: Judge
+    phases: Sequence[str]
+    force: bool
+    layer_errors: bool
+
+
 def _of_versions(
-    options: Options,
-    runtimes: list[str],
-    bisect: bool,
-    store: Path | None,
-    judge: Judge,
-    limit: int | None,
+    options: Options, runtimes: list[str], bisect: bool, how: _How, limit: int | None
 ) -> VersionsCompared:
     from onnxprof.api.results.versions import VersionsCompared
     from onnxprof.api.versions.conduct import Sides, compared
     from onnxprof.cli.commands.versions.in_turn import measured
 
     def measure(sides: Sides, *, brief: bool, hear: Callable[[str], None]) -> Pairing:
-        return measured(sides, store, brief=brief, hear=hear)[0]
+        return measured(sides, how.store, phases=how.phases, brief=brief, hear=hear)[0]
 
-    comparison, bisection = compared(options, runtimes, bisect, measure, judge, say)
+    found = compared(options, runtimes, bisect, measure, how.judge, say, how.phases)
+    comparison, bisection = found
     return VersionsCompared(comparison, limit, bisection)
 
 
-def _of_models(
-    a: str, b: str, options: Options, store: Path | None, judge: Judge, layer_errors: bool
-) -> Compared:
-    from onnxprof.api.in_turn import of_models, with_errors
+def _of_models(a: str, b: str, options: Options, how: _How) -> Compared:
+    from onnxprof.api.in_turn import of_models, refuse_not_quantised, with_errors
     from onnxprof.cli.commands.versions.in_turn import measured
 
-    sides = of_models(a, b, options)
-    pairing, jobs = measured(sides, store, layer_errors=layer_errors)
-    found = judge(pairing)
-    return with_errors(found, jobs, say) if layer_errors else found
+    pairing, jobs = measured(
+        of_models(a, b, options),
+        how.store,
+        phases=how.phases,
+        force=how.force,
+        check=refuse_not_quantised if how.layer_errors else lambda _: None,
+    )
+    found = how.judge(pairing)
+    return with_errors(found, jobs, say) if how.layer_errors else found
 
 
 def _given(text: str) -> tuple[str, ...]:
@@ -249,6 +267,10 @@ def _refuse_models_options(layer_errors: bool, inputs: str) -> None:
 def _tell(comparison: Compared) -> None:
     from onnxprof.publish.comparing.changes import difference_texts
 
-    for pair in comparison.pairs:
-        for line in difference_texts(pair):
-            say(f"{pair.a[0].request.model_name}: {line}")
+    told = (
+        f"{pair.a[0].request.model_name}: {line}"
+        for pair in comparison.pairs
+        for line in difference_texts(pair)
+    )
+    for text in dict.fromkeys(told):
+        say(text)

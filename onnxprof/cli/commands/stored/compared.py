@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onnxprof.cli.choosing import BookFormat
 from onnxprof.cli.output import BOOKS, deliver, display, file_format, say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from onnxprof.api.results.comparison import Comparison
     from onnxprof.compare.changes import Comparison as Compared
     from onnxprof.compare.gates.requirement import Requirement
 
 
-class Format(StrEnum):
-    """How to print a comparison."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "md"
-    CSV = "csv"
-    BOOK = "xlsx"
-
-
-def format_of(given: Format | None, output: Path | None, as_json: bool = False) -> Format:
+def format_of(given: BookFormat | None, output: Path | None, as_json: bool = False) -> BookFormat:
     """The format of --format, --json or the file's ending. Raises UsageError."""
     from onnxprof.cli.books import check_book
 
-    return Format(check_book(file_format(given or "", output, BOOKS, "table", as_json), output))
+    return BookFormat(check_book(file_format(given or "", output, BOOKS, "table", as_json), output))
 
 
-def report(made: Comparison, chosen: Format, output: Path | None) -> None:
+def report(made: Comparison, chosen: BookFormat, output: Path | None) -> None:
     """Print or write the comparison."""
-    if chosen is Format.TABLE and output is None:
+    if chosen is BookFormat.TABLE and output is None:
         display(*made.parts())
     else:
         deliver(made.content(chosen.value), output)

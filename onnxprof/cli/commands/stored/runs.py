@@ -7,18 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import (
-    Backend,
-    Batch,
-    Device,
-    Dim,
-    Json,
-    Model,
-    Stores,
-    Tag,
-    What,
-    roots_of,
-)
+from onnxprof.cli.choosing import WHICH, Json, What, Which, reads
 from onnxprof.cli.lazy import Lazy, lazy_group
 from onnxprof.cli.output import (
     BOOKS,
@@ -36,7 +25,6 @@ if TYPE_CHECKING:
 
     from onnxprof.reasons.stored import Shelf
     from onnxprof.records.run import Run
-    from onnxprof.store.folder import Filters
     from onnxprof.store.summary import Summary
 
 _HERE = "onnxprof.cli.commands.stored"
@@ -101,26 +89,20 @@ class By(StrEnum):
 
 
 @app.command("list")
+@reads(*WHICH, "format_", "as_json")
 def list_(
-    model: Model = None,
-    device: Device = None,
-    backend: Backend = None,
-    batch: Batch = "",
-    dim: Dim = None,
-    tag: Tag = None,
-    store: Stores = None,
+    which: Which,
     format_: Annotated[ListFormat, typer.Option("--format", help="How to print.")] = (
         ListFormat.TABLE
     ),
     as_json: Json = False,
 ) -> None:
     """List stored runs, newest last."""
-    from onnxprof.cli.options import parse_filters
     from onnxprof.processes.garbage import no_garbage_collection
     from onnxprof.publish.tables import runs as runlist
 
-    roots, filters = roots_of(store), parse_filters(model, device, backend, batch, tag, dim)
-    listed = [] if _is_empty(roots) else _select("", roots, filters)
+    roots = which.roots
+    listed = [] if _is_empty(roots) else _select("", which)
     if not listed:
         note(f"No runs in {_places(roots)}. {_REMEDY}.")
     if as_json:
@@ -147,14 +129,10 @@ _SHOWN = {name: BOOKS[name] for name in ("table", "csv", "json", "xlsx")}
 
 
 @app.command()
+@reads("what", *WHICH, "all_", "by", "output", "format_", "as_json")
 def show(
+    which: Which,
     what: What = "",
-    model: Model = None,
-    device: Device = None,
-    backend: Backend = None,
-    batch: Batch = "",
-    tag: Tag = None,
-    store: Stores = None,
     all_: Annotated[bool, typer.Option("--all", help="Every layer that has a time.")] = False,
     by: Annotated[
         By | None, typer.Option("--by", help="Add the times up by module scope or operator.")
@@ -175,30 +153,25 @@ def show(
     from onnxprof.analysis.standing import newest
     from onnxprof.cli.books import check_book
     from onnxprof.cli.commands.stored import shown
-    from onnxprof.cli.options import parse_filters
     from onnxprof.plugins.source_places import cleaned_run
     from onnxprof.store.folder import load
     from onnxprof.store.select import told
 
     chosen = check_book(file_format(format_, output, _SHOWN, "table", as_json), output)
-    summaries = _select(what, roots_of(store), parse_filters(model, device, backend, batch, tag))
+    summaries = _select(what, which)
     meant = newest(summaries)
     run = cleaned_run(load(meant.path))
     if len(summaries) > 1:
         note(f"{len(summaries)} runs match; this is {told(meant, summaries)}: {meant.path}")
-    asked = shown.Shown(run, meant, _shelf(store, [meant]), by.value if by else "", all_)
+    asked = shown.Shown(run, meant, _shelf(which, [meant]), by.value if by else "", all_)
     shown.write(asked, chosen, output)
 
 
 @app.command()
+@reads("what", *WHICH, "output", "format_", "layers", "commit")
 def export(
+    which: Which,
     what: What = "",
-    model: Model = None,
-    device: Device = None,
-    backend: Backend = None,
-    batch: Batch = "",
-    tag: Tag = None,
-    store: Stores = None,
     output: Annotated[
         str,
         typer.Option(
@@ -233,18 +206,17 @@ def export(
     and asv (a folder of results) hold the newest run of each kind, for trackers of benchmarks.
     """
     from onnxprof.cli.commands.stored import runs_tracked
-    from onnxprof.cli.options import parse_filters
 
     chosen = _format(format_, output)
     runs_tracked.refuse_useless(chosen, layers=layers, commit=commit)
-    summaries = _select(what, roots_of(store), parse_filters(model, device, backend, batch, tag))
+    summaries = _select(what, which)
     runs = _loaded(summaries, keeps_failed=chosen is ExportFormat.JSON)
     if chosen is ExportFormat.MODEL_EXPLORER:
         _overlay(list(runs), output)
     elif chosen in runs_tracked.FORMATS:
         runs_tracked.deliver_tracked(runs, chosen, output, layers=layers, commit=commit)
     else:
-        _deliver(_render(runs, chosen, _shelf(store, summaries)), output, chosen)
+        _deliver(_render(runs, chosen, _shelf(which, summaries)), output, chosen)
 
 
 def _loaded(summaries: Sequence[Summary], *, keeps_failed: bool) -> Iterator[Run]:
@@ -275,11 +247,11 @@ _AT_ONCE = 16
 _REMEDY = "`onnxprof profile MODEL` measures a model and stores the run"
 
 
-def _shelf(store: list[str] | None, summaries: Sequence[Summary]) -> Shelf:
+def _shelf(which: Which, summaries: Sequence[Summary]) -> Shelf:
     """Ceilings of the stores and of those that the runs lie in."""
     from onnxprof.api.loading import shelf_of
 
-    return shelf_of(summaries, roots_of(store))
+    return shelf_of(summaries, which.roots)
 
 
 def _is_empty(roots: Sequence[Path]) -> bool:
@@ -292,11 +264,11 @@ def _places(roots: Sequence[Path]) -> str:
     return ", ".join(map(str, roots))
 
 
-def _select(what: str, roots: Sequence[Path], filters: Filters) -> list[Summary]:
+def _select(what: str, which: Which) -> list[Summary]:
     """Summaries of the stored runs that the text and the filters name, oldest first."""
     from onnxprof.store.select import select
 
-    return select(what, roots, filters, shown=True, say=note)
+    return select(what, which.roots, which.filters, shown=True, say=note)
 
 
 def _format(given: ExportFormat | None, output: str) -> ExportFormat:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Backend, Batch, Device, Stores, Tag, roots_of
+from onnxprof.cli.choosing import OF_A_MODEL, Which, reads
 from onnxprof.cli.output import display, note
 
 if TYPE_CHECKING:
@@ -15,16 +16,13 @@ if TYPE_CHECKING:
     from onnxprof.records.run import Run
 
 
+@reads("model", *OF_A_MODEL, "limit")
 def history(
+    which: Which,
     model: Annotated[
         str,
         typer.Argument(metavar="MODEL", help="Part of a model's name, or all of it with * and ?."),
     ],
-    device: Device = None,
-    backend: Backend = None,
-    batch: Batch = "",
-    tag: Tag = None,
-    store: Stores = None,
     limit: Annotated[int, typer.Option(min=1, help="The newest runs of each request.")] = 12,
 ) -> None:
     """Show each request's runs in order of time, with what changed from run to run.
@@ -32,14 +30,13 @@ def history(
     A right run is compared with the last right one before it, as `onnxprof compare` does it; below
     stands what differs from the run before. Failed runs and wrong outputs are never compared.
     """
-    from onnxprof.cli.options import parse_filters
     from onnxprof.publish.history.terminal import table
     from onnxprof.publish.pages.catalogue import catalogue
     from onnxprof.store.folder import load_good
     from onnxprof.store.select import select
 
-    filters = parse_filters([model], device, backend, batch, tag)
-    chosen = select("", roots_of(store), filters, say=note)
+    which = replace(which, model=[model])
+    chosen = select("", which.roots, which.filters, say=note)
     runs = _timed([run for _, run in load_good([each.path for each in chosen], note)])
     _warn_of_clocks(runs)
     display(table(catalogue(runs), limit))

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Backend, Batch, Device, Model, Tag, roots_of
+from onnxprof.cli.choosing import OF_STORES, Which, reads, roots_of
 from onnxprof.cli.output import note
 
 if TYPE_CHECKING:
     from onnxprof.store.upkeep.pack import Packing
 
 
+@reads("folders_", "output", *OF_STORES, "samples")
 def pack(
+    which: Which,
     folders_: Annotated[
         list[str] | None,
         typer.Argument(
@@ -26,11 +28,6 @@ def pack(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE.parquet", help="The archive to write.")
     ],
-    model: Model = None,
-    device: Device = None,
-    backend: Backend = None,
-    batch: Batch = "",
-    tag: Tag = None,
     samples: Annotated[
         int,
         typer.Option(
@@ -47,7 +44,6 @@ def pack(
     beyond those that --samples asks for. What cannot be read is named and left out, and the exit
     code is 1.
     """
-    from onnxprof.cli.options import parse_filters
     from onnxprof.cli.output import stderr_console
     from onnxprof.cli.progress import steps
     from onnxprof.errors import UsageError
@@ -59,7 +55,7 @@ def pack(
         raise UsageError("an archive's name ends in .parquet", where=str(output))
     if 0 < samples < LEAST:
         raise UsageError(f"so few samples tell little; --samples takes {LEAST} or more")
-    sources, filters = roots_of(folders_), parse_filters(model, device, backend, batch, tag)
+    sources, filters = roots_of(folders_), which.filters
     for source in sources:
         if not source.exists():
             raise UsageError("there is no such folder or file", where=str(source))

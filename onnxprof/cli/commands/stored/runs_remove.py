@@ -7,19 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onnxprof.cli.choosing import (
-    Backend,
-    Batch,
-    Device,
+    WHICH,
     DryRun,
     Every,
-    Model,
     Runs,
-    Stores,
-    Tag,
+    Which,
     Yes,
     changeable,
     named,
-    roots_of,
+    reads,
 )
 from onnxprof.cli.output import display, note
 
@@ -32,51 +28,39 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 40
 
 
+@reads("runs", *WHICH, "every", "yes", "dry_run")
 def remove(
+    which: Which,
     runs: Runs = None,
-    model: Model = None,
-    device: Device = None,
-    backend: Backend = None,
-    batch: Batch = "",
-    tag: Tag = None,
     every: Every = False,
     yes: Yes = False,
     dry_run: DryRun = False,
-    store: Stores = None,
 ) -> int:
     """Remove stored runs, after saying which and asking.
 
     Only files that are runs are removed: what cannot be read is named and stays.
     """
-    from onnxprof.cli.options import parse_filters
-
-    filters = parse_filters(model, device, backend, batch, tag)
-    return _removed(named(runs or [], roots_of(store), filters, every), yes, dry_run)
+    return _removed(named(runs or [], which.roots, which.filters, every), yes, dry_run)
 
 
+@reads("keep", *WHICH, "yes", "dry_run")
 def prune(
+    which: Which,
     keep: Annotated[int, typer.Option(min=1, help="Runs of each request that stay.")],
-    model: Model = None,
-    device: Device = None,
-    backend: Backend = None,
-    batch: Batch = "",
-    tag: Tag = None,
     yes: Yes = False,
     dry_run: DryRun = False,
-    store: Stores = None,
 ) -> int:
     """Remove all but the newest runs of each request, after saying which and asking.
 
     A failed run that is older than a good one goes before any other. Runs with a tag stay, but
     for tags that --tag names.
     """
-    from onnxprof.cli.options import parse_filters
     from onnxprof.publish.text.safe import counted
     from onnxprof.store.select import select
     from onnxprof.store.upkeep.removal import superfluous
 
-    filters = parse_filters(model, device, backend, batch, tag)
-    listed = changeable(select("", roots_of(store), filters, say=note))
+    filters = which.filters
+    listed = changeable(select("", which.roots, filters, say=note))
     surplus, tagged = superfluous(listed, keep, filters)
     if tagged:
         note(f"{counted(len(tagged), 'run stays', 'runs stay')} because of a tag")

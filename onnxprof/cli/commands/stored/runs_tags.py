@@ -7,18 +7,7 @@ from typing import Annotated
 
 import typer
 
-from onnxprof.cli.choosing import (
-    Backend,
-    Batch,
-    Device,
-    Every,
-    Model,
-    Runs,
-    Stores,
-    Tag,
-    named,
-    roots_of,
-)
+from onnxprof.cli.choosing import WHICH, Every, Runs, Which, named, reads
 from onnxprof.cli.output import note
 
 Name = Annotated[
@@ -39,25 +28,13 @@ def untag() -> Callable[..., None]:
 
 
 def _command(text: str, *, is_set: bool) -> Callable[..., None]:
-    def command(
-        runs: Runs = None,
-        *,
-        name: Name,
-        model: Model = None,
-        device: Device = None,
-        backend: Backend = None,
-        batch: Batch = "",
-        tagged: Tag = None,
-        every: Every = False,
-        store: Stores = None,
-    ) -> None:
-        from onnxprof.cli.options import parse_filters
+    @reads("runs", "name", *WHICH, "every")
+    def command(which: Which, runs: Runs = None, *, name: Name, every: Every = False) -> None:
         from onnxprof.publish.text.safe import counted
         from onnxprof.store import tags
 
         name = tags.checked(name)
-        filters = parse_filters(model, device, backend, batch, tagged)
-        chosen = named(runs or [], roots_of(store), filters, every)
+        chosen = named(runs or [], which.roots, which.filters, every)
         changed = len(tags.change(chosen, name, is_set=is_set))
         same = len(chosen) - changed
         done, already = ("tagged", "had") if is_set else ("no longer tagged", "did not have")

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Dim, Json, Tag
+from onnxprof.cli.choosing import (
+    WHICH,
+    All,
+    Form,
+    Json,
+    Output,
+    RunsOrStore,
+    TableFormat,
+    Which,
+    reads,
+)
 from onnxprof.cli.output import TABLES, deliver, display, file_format
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from onnxprof.api.results.scalings import Scalings
 
 _NS = {"us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}
 
 
-class Format(StrEnum):
-    """How to print it."""
-
-    TABLE = "table"
-    JSON = "json"
-    MARKDOWN = "md"
-    CSV = "csv"
-
-
+@reads("runs", "over", "latency_limit", "limit", "all_", "format_", "as_json", "output", *WHICH)
 def scaling(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[RUN]...",
-            help="An id or its first digits, a .parquet file or a folder of runs; else the store.",
-        ),
-    ] = None,
+    which: Which,
+    runs: RunsOrStore = None,
     over: Annotated[
         str, typer.Option(metavar="AXIS", help="The batch, or an axis given with --dim.")
     ] = "batch",
@@ -41,30 +38,10 @@ def scaling(
         str, typer.Option(metavar="TIME", help="Name the best size within it: 20ms, 500us, 1s.")
     ] = "",
     limit: Annotated[int, typer.Option(min=1, help="Blocks of layers to show.")] = 20,
-    all_: Annotated[bool, typer.Option("--all", help="Every block.")] = False,
-    format_: Annotated[
-        Format | None,
-        typer.Option("--format", help="Default: as the file's name ends, else table."),
-    ] = None,
+    all_: All = False,
+    format_: Form = None,
     as_json: Json = False,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only runs of this model; named files are always taken."),
-    ] = None,
-    backend: Annotated[
-        str, typer.Option(metavar="NAME,NAME", help="Only runs of these backends.")
-    ] = "",
-    device: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only runs of this device; repeatable.")
-    ] = None,
-    dim: Dim = None,
-    tag: Tag = None,
-    store: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where ids are looked up.")
-    ] = None,
+    output: Output = None,
 ) -> None:
     """Say what a call costs whatever its size, what each item adds, and where more is not worth it.
 
@@ -73,15 +50,13 @@ def scaling(
     """
     from onnxprof.api.results.scalings import Scalings
     from onnxprof.api.scaling import scaled
-    from onnxprof.cli.options import parse_filters
     from onnxprof.cli.sources import newest_runs
     from onnxprof.compare.systems import newest
     from onnxprof.store.select import Need
 
     limit_ns = parse_time(latency_limit) if latency_limit else None
-    printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE, as_json))
-    filters = parse_filters(model, device, [backend] if backend else (), "", tag, dim)
-    chosen = newest(newest_runs(runs or [], store, filters, Need.LATENCIES))
+    printed = TableFormat(file_format(format_ or "", output, TABLES, "table", as_json))
+    chosen = newest(newest_runs(runs or [], which.roots, which.filters, Need.LATENCIES))
     made = Scalings(scaled(chosen, over), None if all_ else limit, limit_ns)
     show(made, printed, output, as_json)
 
@@ -101,14 +76,14 @@ def parse_time(text: str) -> int:
     return ns
 
 
-def show(made: Scalings, printed: Format, output: Path | None, as_json: bool = False) -> None:
+def show(made: Scalings, printed: TableFormat, output: Path | None, as_json: bool = False) -> None:
     """Print or write scalings in the chosen format; `--format json` has no envelope."""
     from onnxprof.publish.comparing.scaling_data import plain
     from onnxprof.publish.json import documents
 
-    if printed is Format.TABLE and output is None:
+    if printed is TableFormat.TABLE and output is None:
         display(*made.parts())
-    elif printed is Format.JSON and not as_json:
+    elif printed is TableFormat.JSON and not as_json:
         deliver(documents.text(plain(made.records, made.latency_limit_ns)), output)
     else:
         deliver(made.content(printed.value), output)
