@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from onnxprof.compare import scaling as over_sizes
-from onnxprof.compare.axes.families import BATCH, size_in
+from onnxprof.compare.axes.families import size_in
 from onnxprof.compare.growth.phases import phases as of_phases
-from onnxprof.compare.systems import newest
+from onnxprof.compare.systems import newest, no_axis
 from onnxprof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,14 +57,10 @@ def scaled(runs: Sequence[Run], over: str) -> tuple[over_sizes.Scaling, ...]:
 def nothing_to_scale(runs: Sequence[Run], axis: str) -> UsageError:
     """The error for runs without two sizes of an axis on one system."""
     names = ", ".join(dict.fromkeys(run.request.model_name for run in runs))
-    axes = sorted({name for run in runs for name, _ in run.request.dims})
     if all(size_in(run.request, axis) is None for run in runs):
-        known = ", ".join((BATCH, *axes))
-        return UsageError(
-            f"no run has an axis {axis!r}", where=names, remedy=f"--over takes one of: {known}"
-        )
+        return no_axis(runs, axis)
     return UsageError(
-        f"no system was measured at two sizes of {axis}",
+        f"no system was measured at two sizes of {axis} with the other axes held still",
         where=names,
         remedy=f"Measure more: onnxprof profile MODEL {over_sizes.more_sizes(axis)}",
     )

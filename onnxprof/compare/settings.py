@@ -93,6 +93,11 @@ def settings_of(asked: Request) -> Settings:
     )
 
 
+def sized(asked: Request) -> Work:
+    """The work of a request without its inputs: sizes of axes, and the phase."""
+    return tuple(sorted(asked.dims)), "", asked.phase
+
+
 def is_imported(asked: Request) -> bool:
     """Whether another program measured it: never taken in place of a measurement."""
     return asked.timer in (IMPORTED, PUBLISHED)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from onnxprof.analysis.standing import Measurement, standing
-from onnxprof.compare.axes.families import BATCH, followers, sizes_in
+from onnxprof.compare.axes.families import BATCH, followers, size_in, sizes_in
 from onnxprof.compare.quantised.counterpart import counterparts
-from onnxprof.compare.settings import threads_text, work_words
+from onnxprof.compare.settings import sized, threads_text, work_words
 from onnxprof.errors import UsageError
 from onnxprof.records.run import CORES, IMPORTED, PUBLISHED, RUNTIME, Request, Run
 from onnxprof.records.step import USUAL
@@ -81,6 +81,7 @@ _TELLING: tuple[Callable[[Run], str], ...] = (
     lambda run: run.request.granularity.value,
     lambda run: ", ".join(run.request.setup.words) or "usual options",
     lambda run: f"batch {run.request.batch}",
+    lambda run: ", ".join(work_words(sized(run.request))) or "no axes",
     lambda run: run.request.model_name,
     lambda run: run.request.model_sha256[:8],
     lambda run: f"{run.timer} timer",
@@ -201,6 +202,7 @@ def refuse_unlike(runs: Sequence[Run], *, over: str = "", force: bool = False) -
                 f"this run has no times: {run.failure or 'no un-profiled samples'}",
                 where=f"{run.request.model_name} on {run.request.backend}",
             )
+    _refuse_unknown(runs, over)
     facts = (
         *(() if over == BATCH else (_BATCH,)),
         _PHASE,
@@ -212,12 +214,27 @@ def refuse_unlike(runs: Sequence[Run], *, over: str = "", force: bool = False) -
     for fact in facts:
         told = list(dict.fromkeys(map(fact.of, runs)))
         if len(told) > 1:
-            apart = "; " if any(", " in text for text in told) else ", "
+            joint = "; " if any(", " in each for each in told) else ", "
             raise UsageError(
-                f"{fact.what} {_verb(fact.what)}: {apart.join(told)}",
+                f"{fact.what} {_verb(fact.what)}: {joint.join(told)}",
                 where=runs[0].request.model_name,
                 remedy=fact.remedy,
             )
+
+
+def _refuse_unknown(runs: Sequence[Run], over: str) -> None:
+    if over and all(size_in(run.request, over) is None for run in runs):
+        raise no_axis(runs, over)
+
+
+def no_axis(runs: Sequence[Run], axis: str) -> UsageError:
+    """The error for an axis that no run has."""
+    known = sorted({name for run in runs for name, _ in run.request.dims})
+    return UsageError(
+        f"no run has an axis {axis!r}",
+        where=", ".join(dict.fromkeys(run.request.model_name for run in runs)),
+        remedy=f"--over takes one of: {', '.join((BATCH, *known))}",
+    )
 
 
 def _refuse_other_models(runs: Sequence[Run]) -> None:

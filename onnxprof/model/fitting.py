@@ -9,11 +9,12 @@ from onnx import ModelProto
 
 from onnxprof.model.demands.nodes import demands
 from onnxprof.model.demands.solving import Solution, solve
+from onnxprof.model.dims.grammar import compact
 from onnxprof.model.file import ModelFile, batch_axes
-from onnxprof.model.rebatch.axes import name_anonymous, rename
+from onnxprof.model.rebatch.axes import BATCH, name_anonymous, rename
 from onnxprof.model.shapes import infer
 from onnxprof.model.shapes.rules import sizes
-from onnxprof.model.sizing import BATCH, Sizing
+from onnxprof.model.sizing import Sizing
 
 #: A tie lets inference know more of the graph, which then may demand more.
 _ROUNDS = 4
@@ -34,8 +35,8 @@ class Fit:
 def fit(model: ModelFile, given: Sizing, missing: Sequence[str], *, bodies: bool) -> Fit:
     """Solve what the graph demands for the axes that are missing.
 
-    `bodies` takes what is in branches for as certain as the rest. Axes whose names are no names in
-    an expression are neither solved for nor part of one, unless they are fixed to a number.
+    `bodies` takes what is in branches for as certain as the rest. Axes whose names no expression
+    can have are part of none.
     """
     axes = {name: f"a{i}" for i, name in enumerate(missing)}
     solution = Solution()
@@ -70,7 +71,7 @@ def _symbolic(
 
 
 def _named(solution: Solution, axes: Mapping[str, str]) -> Fit:
-    theirs = {ours: name for name, ours in axes.items() if sizes.parse(name) == name}
+    theirs = {ours: text for name, ours in axes.items() if (text := sizes.quoted(name))}
     theirs[_ITEMS] = BATCH
     found: dict[str, int | str] = {}
     for name, ours in axes.items():
@@ -79,7 +80,7 @@ def _named(solution: Solution, axes: Mapping[str, str]) -> Fit:
             is_spelled = theirs.keys() >= set(sizes.names(size))
             size = sizes.replaced(size, theirs) if is_spelled else None
         if isinstance(size, str):
-            size = "".join(size.split())
+            size = compact(size)
         if size is not None:
             found[name] = size
     nodes = {name: solution.node_of[axes[name]] for name in found}

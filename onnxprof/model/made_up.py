@@ -119,14 +119,20 @@ def _concrete(tensor: Tensor) -> tuple[int, ...]:
             remedy=f"Give its items as arrays '{tensor.name}[0]', '{tensor.name}[1]', … of a"
             " file, with --inputs FILE.npz",
         )
-    if tensor.shape is None or len(sizes) != len(tensor.shape):
+    if tensor.shape is None:
+        raise UsageError(
+            f"the model does not say how many axes input {tensor.name!r} has",
+            remedy="Give an array of that name with --inputs FILE.npz",
+        )
+    if len(sizes) != len(tensor.shape):
         raise UsageError(
             f"input {tensor.name!r} has no fixed shape",
             remedy="Give sizes with --dim, or arrays with --inputs",
         )
     if np.prod(sizes, dtype=float) * 8 > _MAX_INPUT_BYTES:
         raise UsageError(
-            f"input {tensor.name!r} would take more than 16 GiB", remedy="Use a smaller --batch"
+            f"input {tensor.name!r} would take more than 16 GiB",
+            remedy="Use a smaller --batch, or smaller sizes of other axes with --dim",
         )
     return sizes
 

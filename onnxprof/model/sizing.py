@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from onnxprof.errors import UsageError
-from onnxprof.model.dims.grammar import Size, names_in, numbers, settled, ties
+from onnxprof.model.dims.grammar import Size, marked, names_in, numbers, settled, ties
 from onnxprof.model.file import ModelFile, batch_axes, model_axes, with_defaults
-
-#: What a tie may call the batch, whatever the model calls it.
-BATCH = "batch"
+from onnxprof.model.rebatch.axes import BATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,7 @@ def sizing(
     whole = with_defaults(model, stand_ins)
     batch_names = tuple(dict.fromkeys((*batch_axes(model, {}).symbols, BATCH)))
     axes = model_axes(model)
+    open_ = {name: marked(text, {*axes, BATCH}) for name, text in open_.items()}
     for name, text in open_.items():
         for inner in names_in(text, axes):
             if inner not in axes and inner != BATCH:

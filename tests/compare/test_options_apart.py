@@ -80,3 +80,6 @@ def test_tables_have_a_column_for_them() -> None:
     assert identity.identity(PLAIN)[-1] == ""
     assert headline(SET).plain.endswith("2 threads, session.disable_prepacking=1")
     assert headline(PLAIN).plain.endswith("2 threads")
+    request = dataclasses.replace(PLAIN.request, phase="decode:512", dims=(("past", 0),))
+    sized = dataclasses.replace(PLAIN, request=request)
+    assert ", batch 1, decode:512, past=0, " in headline(sized).plain

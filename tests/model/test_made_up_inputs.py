@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from support.networks import models
 from support.networks.models import INT64, node, value, weight
 
@@ -205,3 +205,13 @@ def test_masks_of_attentions_hide_nothing(tmp_path):
         domains=["com.microsoft"],
     )  # fmt: skip
     assert generate(table_of(made, tmp_path, 2))["m"].tolist() == [7, 7]
+
+
+def test_an_input_of_unknown_rank_is_told_from_one_with_free_axes(tmp_path):
+    made = models.model(
+        [node("Relu", ["x"], ["y"])], [helper.make_tensor_value_info("x", TensorProto.FLOAT, None)],
+        [value("y", None)],
+    )  # fmt: skip
+    table = inspect(open_model(str(models.save(made, tmp_path))), 1)
+    with pytest.raises(UsageError, match=r"how many axes input 'x' has\..*--inputs"):
+        generate(table)

@@ -253,6 +253,10 @@ def two_inputs(first, second):
         (["s0", 3], [4, "s0"], [(7, 3), (4, 7)]),
         (["unk__12", 3], ["unk__13", 5], [(7, 3), (7, 5)]),
         ([None, 3], [None, None], [(7, 3), (7, "b.axis1")]),
+        (["N", "b"], ["N", 5], [(7, "b"), (7, 5)]),
+        (["batch", "tokens_of_batch"], [2, 5], [(7, "tokens_of_batch"), (2, 5)]),
+        (["N", "b"], ["b", 5], [(7, 7), (7, 5)]),
+        (["N", "a\nb"], ["N", "  "], [(7, "a.axis1"), (7, "b.axis1")]),
         ([1, 3], [1, 5], [(7, 3), (7, 5)]),
         ([1, 3], [9], [(7, 3), (9,)]),
     ],
@@ -279,6 +283,10 @@ def test_unknown_dim_lists_the_known(tmp_path):
         inspect(model, 1, {"token": 3})
     with pytest.raises(UsageError, match=r"'N' is the batch axis.*--batch"):
         inspect(model, 1, {"N": 3})
+    with pytest.raises(UsageError, match=r"the batch is no axis of --dim\. .*--batch"):
+        inspect(model, 1, {"batch": 3})
+    with pytest.raises(UsageError, match=r"axis 'other:tokens'\. It has: tokens; before a colon"):
+        inspect(model, 1, {"other:tokens": 3})
 
 
 def test_dynamic_model_is_loaded_from_its_file(tmp_path):

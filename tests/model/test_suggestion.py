@@ -8,7 +8,7 @@ import shlex
 import numpy as np
 import onnxruntime as ort
 import pytest
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from support.networks import models
 from support.networks.models import node, value, weight
 
@@ -114,6 +114,36 @@ def test_a_length_that_the_weights_fix(tmp_path):
         [value("y", None)], [weight("w", 12345, 1)],
     )  # fmt: skip
     assert runs(made, tmp_path) == {"tokens": 12345}
+
+
+@pytest.mark.parametrize(
+    ("past", "new", "total", "tie"),
+    [
+        ("past-length", "new-length", "total-length", "{new-length}+{past-length}"),
+        ("my past", "new", "the total", "new+{my past}"),
+        ("größe", "länge", "summe", "größe+länge"),
+        (None, "p,q", "a=b", "{p,q}+{p:0.axis1}"),
+        ("past\nlength", "new", "total", "new+{p:0.axis1}"),
+    ],
+)
+def test_axes_whose_names_are_no_words_are_tied(tmp_path, past, new, total, tie):
+    made = models.model(
+        [node("Concat", ["p:0", "x"], ["c"], "joined", axis=1), node("Add", ["c", "m"], ["y"])],
+        [value("p:0", ["N", past]), value("x", ["N", new]), value("m", ["N", total])],
+        [value("y", None)],
+    )  # fmt: skip
+    assert runs(made, tmp_path) == {past if past and past.isprintable() else "p:0.axis1": 128,
+                                    new: 128, total: tie}  # fmt: skip
+
+
+def test_axes_of_a_mask_are_none_of_the_batch(tmp_path):
+    """`b` is a name of a batch only where `N` is not in front of it."""
+    made = models.model(
+        [node("Where", ["m", "x", "z"], ["y"], "masked")],
+        [value("m", ["N", 1, "q", "k"], TensorProto.BOOL), value("x", ["N", 4, "q", "k"]),
+         value("z", ["N", 4, "a", "b"])], [value("y", None)],
+    )  # fmt: skip
+    assert runs(made, tmp_path) == {"q": 128, "k": 128, "a": "q", "b": "k"}
 
 
 def test_nothing_is_missing_where_everything_has_a_size(tmp_path):

@@ -6,6 +6,7 @@ sizes in turn; `past+new` is computed from other axes, with sums and products; b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
@@ -20,15 +21,21 @@ Dims = tuple[tuple[str, Size], ...]
 
 _FORM = "Write --dim sequence=128, --dim sequence=1,16,128 or --dim total=past+new"
 _MOST_DIGITS = 19
+#: Of the sizes of all axes.
+MOST_COMBINATIONS = 100_000
+#: Parted at the last sign of equality that is not within braces.
+_ITEM = re.compile(r"(.+)=((?:[^={}]|\{[^{}]*\})*)", re.DOTALL)
+_BLANK = re.compile(r"\s+(?![^{]*\})")
 
 
 def parse(items: Sequence[str]) -> dict[str, Size]:
     """`NAME=SIZE`, `NAME=1,16` and `NAME=A+B` items by name. Raises UsageError for other ones."""
     dims: dict[str, Size] = {}
     for item in items:
-        name, _, text = item.rpartition("=")
-        if not name:
+        parts = _ITEM.fullmatch(item)
+        if parts is None:
             raise UsageError(f"--dim {item!r} is not NAME=SIZE", remedy=_FORM)
+        name, text = parts.groups()
         size = read(text, f"--dim {item!r}")
         if dims.get(name, size) != size:
             remedy = f"Write --dim {name}={dims[name]},{size} to measure both"
@@ -46,6 +53,7 @@ def read(text: str, where: str) -> Size:
 def of_values(values: Iterable[Any], where: str) -> Size:
     """The same from numbers and texts, as Python and a plan have them. Raises UsageError."""
     texts = [str(value) for value in values if type(value) in (int, str)]
+    refuse_many({where: len(texts)})
     return read(",".join(texts), where)
 
 
@@ -62,10 +70,28 @@ def is_swept(size: Size) -> bool:
 
 
 def combinations(dims: Dims) -> list[Dims]:
-    """Every combination of the sizes that are to be taken in turn, the last axis fastest."""
+    """Every combination of the sizes that are to be taken in turn, the last axis fastest.
+
+    Raises UsageError for more than anybody measures.
+    """
+    refuse_many({name: len(alternatives(size)) for name, size in dims})
     names = [name for name, _ in dims]
     every = product(*(alternatives(size) for _, size in dims))
     return [tuple(zip(names, chosen, strict=True)) for chosen in every]
+
+
+def refuse_many(counts: Mapping[str, int]) -> None:
+    """Raise UsageError for numbers of sizes, by axis, that multiply to more than anybody measures.
+
+    Combinations are refused before they are made: three lists of a thousand fill the memory.
+    """
+    many = prod(counts.values())
+    if many > MOST_COMBINATIONS:
+        axes = " x ".join(f"{each:,} of {name}" for name, each in counts.items() if each > 1)
+        raise UsageError(
+            f"{many:,} combinations of sizes ({axes})",
+            remedy=f"Name fewer sizes: up to {MOST_COMBINATIONS:,} combinations are taken",
+        )
 
 
 def count(dims: Dims) -> int:
@@ -165,10 +191,10 @@ def _refuse_circle(open_: Mapping[str, str]) -> None:
 
 
 def _pieces(text: str) -> list[str]:
-    """The text at its commas, those in parentheses left out."""
+    """The text at its commas, those in parentheses and braces left out."""
     pieces, depth = [""], 0
     for letter in text:
-        depth += (letter == "(") - (letter == ")")
+        depth += (letter in "({") - (letter in ")}")
         if letter == "," and depth <= 0:
             pieces.append("")
         else:
@@ -187,8 +213,34 @@ def _piece(text: str, where: str) -> Size:
     if not text:
         raise UsageError(f"{where} has an empty size", remedy=_FORM)
     if sizes.parse(text) is None:
-        raise UsageError(f"{where}: {text!r} is no size and no sum of axes", remedy=_FORM)
-    return "".join(text.split())
+        raise UsageError(
+            f"{where}: {text!r} is no size and no sum of axes",
+            remedy=f"{_FORM}; in a sum, a name that is no word stands in braces: "
+            "--dim 'total={my axis}+new'",
+        )
+    return compact(text)
+
+
+def compact(expression: str) -> str:
+    """An expression without blanks between its names."""
+    return _BLANK.sub("", expression)
+
+
+def marked(expression: str, axes: Iterable[str]) -> str:
+    """An expression with the names of axes in braces where they are no words.
+
+    `past-length+new` is read as a difference until it is known that there is such an axis.
+    """
+    known = set(axes)
+    if known.issuperset(names_in(expression, known)):
+        return expression
+    from onnxprof.model.shapes.rules.sizes import quoted
+
+    odd = sorted((name for name in known if quoted(name) not in ("", name)), key=len, reverse=True)
+    if not odd:
+        return expression
+    pattern = re.compile(r"\{[^{}]*\}|" + "|".join(map(re.escape, odd)))
+    return pattern.sub(lambda found: quoted(found[0]) or found[0], expression)
 
 
 def spelled(name: str, size: Size) -> str:
@@ -206,15 +258,18 @@ __all__ = [
     "Size",
     "alternatives",
     "combinations",
+    "compact",
     "count",
     "each",
     "fixed",
     "is_swept",
+    "marked",
     "names_in",
     "numbers",
     "of_values",
     "parse",
     "read",
+    "refuse_many",
     "resolved",
     "settled",
     "single",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from onnx import GraphProto, ModelProto, TypeProto, ValueInfoProto
@@ -14,6 +15,8 @@ from onnxprof.model.graph.operators import STATE_INPUTS
 from onnxprof.model.graph.walk import graphs, initializer_names
 from onnxprof.model.shapes.rules import sizes
 
+#: What a tie may call the batch, whatever the model calls it.
+BATCH = "batch"
 _BATCH_NAMES = {"n", "b", "bs", "bsz", "nb"}
 _ANONYMOUS = re.compile(r"^(unk__\d+|unknown.*|\?|-1|None)?$")
 _NOT_BATCH = re.compile(r"seq|len|time|height|width|chan|frame|^[hwtlsc]$", re.IGNORECASE)
@@ -73,10 +76,15 @@ def name_anonymous(model: ModelProto) -> bool:
     for name, axis, dim in _axes(model):
         sized = dim.HasField("dim_value") and dim.dim_value >= 0
         long = len(dim.dim_param) > sizes.MAX_TEXT
-        if not sized and (long or dim.dim_param in ("", "?", "-1", "None")):
+        if not sized and (long or not _is_writable(dim.dim_param)):
             dim.dim_param = f"{name}.axis{axis}"
             changed = True
     return changed
+
+
+def _is_writable(name: str) -> bool:
+    """Whether a name can be given behind `--dim`, and tells one axis from another."""
+    return bool(name.strip()) and name.isprintable() and name not in ("?", "-1", "None")
 
 
 def _axes(model: ModelProto) -> Iterator[tuple[str, int, Any]]:
@@ -183,12 +191,26 @@ def _batch_symbols(
     named = {name for text in texts for name in computed.get(text, (text,))}
     symbols = {d for d in named if "batch" in d.lower()}
     symbols = symbols or {d for d in named if d.lower() in _BATCH_NAMES}
+    symbols &= _leading(symbols, shapes, computed)
     first = next(iter(shapes.values()), [0])[0]
     first = computed.get(first, (first,))[0]
     if not symbols and isinstance(first, str) and not _NOT_BATCH.search(_plain(first)):
         symbols = {first}
     fronts = ((n, d[0]) for n, d in shapes.items())
     return symbols | {d for n, d in fronts if isinstance(d, str) and _is_anonymous(d, n)}
+
+
+def _leading(
+    symbols: set[str],
+    shapes: Mapping[str, list[int | str]],
+    computed: Mapping[int | str, tuple[str, ...]],
+) -> set[str]:
+    """Of names of a batch those that come first among them in any input: not `b` of `[N, a, b]`."""
+    found = set[str]()
+    for dims in shapes.values():
+        names = (name for d in dims if isinstance(d, str) for name in computed.get(d, (d,)))
+        found |= set(islice((name for name in names if name in symbols), 1))
+    return found
 
 
 def _plain(symbol: str) -> str:
@@ -242,8 +264,12 @@ def check_dims(
     for name, size in dims.items():
         if name in batch.symbols:
             raise UsageError(f"{name!r} is the batch axis", remedy="Give its size with --batch")
+        if name == BATCH and name not in known:
+            raise UsageError("the batch is no axis of --dim", remedy="Give its size with --batch")
         if name not in known:
             there = _axes_there(known, batch)
+            if name.rpartition(":")[2] in known:
+                there += "; before a colon stands one of the models, by its file or its name"
             if output := _output_with(model, name):
                 what = f"axis {name!r} is of output {output!r} alone: it follows from the inputs'"
                 raise UsageError(what, remedy=there)

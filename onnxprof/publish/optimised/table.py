@@ -39,7 +39,7 @@ def title(found: Optimised) -> str:
     asked = found.run.request
     where = f"{asked.backend} {asked.provider}".rstrip()
     version = runtime_version(found.run)
-    facts = (asked.model_name, f"batch {asked.batch}", where, version, *asked.words)
+    facts = (asked.model_name, asked.sizes, where, version, *asked.setup.words)
     return printable(", ".join(filter(None, facts)))
 
 

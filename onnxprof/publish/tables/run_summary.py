@@ -340,12 +340,12 @@ def _untimed(sums: Reconciliation) -> Text | None:
 
 
 def headline(run: Run) -> Text:
-    """Model, batch, runtime, device and threads on a line."""
+    """Model, sizes, runtime, device, threads and what is not as usual on a line."""
     asked = run.request
     threads = sentences.threads(asked.threads)
     where = f"{sentences.runtime(asked)} on {run.device.name or asked.device_id}"
     head = Text(printable(asked.model_name), style="bold")
-    facts = ("", f"batch {asked.batch}", where, threads, *asked.words)
+    facts = ("", asked.sizes, where, threads, *asked.setup.words)
     return head.append(printable(", ".join(facts)), style="not bold")
 
 

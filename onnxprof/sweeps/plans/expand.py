@@ -12,7 +12,7 @@ from typing import Any
 from onnxprof.errors import UsageError
 from onnxprof.jobs.options import Options, refuse_contradictions
 from onnxprof.jobs.setting import ALL, NONE
-from onnxprof.model.dims.grammar import Size, resolved
+from onnxprof.model.dims.grammar import Size, refuse_many, resolved
 from onnxprof.processes.limits import Limits
 from onnxprof.records.step import Granularity
 from onnxprof.runtimes.wanted import backend_of, parse
@@ -75,6 +75,8 @@ def _tasks(plan: Plan, model: Entry, reference: str, backend: Entry, name: str) 
     dims = {**usual, **model.dims}
     axes = [axis for axis in _AXES if axis in given]
     single = {key: given[key][0] for key in given if key not in LISTED}
+    with _at(plan, model):
+        refuse_many({axis: len(sizes) for axis, sizes in dims.items()})
     for chosen in product(*(given[axis] for axis in axes)):
         settled = single | dict(zip(axes, chosen, strict=True))
         for sizes in product(*dims.values()):

@@ -141,8 +141,10 @@ def test_sizes_that_do_not_follow_are_refused_with_what_to_choose() -> None:
     with pytest.raises(UsageError, match="axes differ: new=1, new=16") as caught:
         refuse_unlike(runs, over="past")
     assert caught.value.remedy == "Choose --dim new=1 or --dim new=16"
-    with pytest.raises(UsageError, match="axes differ"):
+    with pytest.raises(UsageError, match="axes differ: new=1, past=0, total=1; new=1, past=64,"):
         refuse_unlike(runs)
+    with pytest.raises(UsageError, match=r"no run has an axis 'width'.*one of: batch, new, past"):
+        refuse_unlike(runs, over="width")
     with pytest.raises(UsageError, match="has no axis 'width'") as caught:
         over_batches(both(1), axis="width")
     assert "past" in caught.value.remedy

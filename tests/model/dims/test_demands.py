@@ -103,7 +103,7 @@ def test_a_name_that_no_expression_has_is_suggested_as_a_number(tmp_path: Path) 
     made = axes_models.decoder()
     for given in made.graph.input:
         for dim in given.type.tensor_type.shape.dim:
-            dim.dim_param = dim.dim_param.replace("past_sequence_length", "past-length")
+            dim.dim_param = dim.dim_param.replace("past_sequence_length", "past{length}")
     model = opened(made, tmp_path)
     found = suggested(model, sizing(model, {}))
     assert all(isinstance(size, int) for size in found.values())

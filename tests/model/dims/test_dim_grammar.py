@@ -12,6 +12,8 @@ from onnxprof.model.dims.grammar import (
     count,
     fixed,
     is_swept,
+    marked,
+    names_in,
     of_values,
     parse,
     resolved,
@@ -85,6 +87,34 @@ def test_a_tie_that_gives_no_size_names_what_gave_it() -> None:
         resolved((("rest", "past-1"), ("past", 0)))
     with pytest.raises(UsageError, match=r"would be 3/2"):
         resolved((("half", "past/2"), ("past", 3)))
+
+
+def test_names_that_are_no_words_stand_in_braces() -> None:
+    dims = parse(["my past=3", "größe=4", "a=b=1,2", "total={my past} + größe + {a=b}, 8"])
+    assert dims["a=b"] == "1,2"
+    assert dims["total"] == "{my past}+größe+{a=b},8"
+    assert alternatives("{p,q}+1,8") == ("{p,q}+1", 8)
+    assert names_in("{my past}+größe") == ("my past", "größe")
+    assert dict(resolved((("total", "2*{my past}+new"), ("my past", 3), ("new", 1))))["total"] == 7
+    with pytest.raises(UsageError, match=r"no sum of axes\..*stands in braces"):
+        parse(["total=my past+1"])
+
+
+def test_a_name_with_a_hyphen_is_known_with_the_model() -> None:
+    axes = {"past-length", "past-length-2", "new", "batch"}
+    assert marked("past-length+new", axes) == "{past-length}+new"
+    assert marked("past-length-2+past-length", axes) == "{past-length-2}+{past-length}"
+    assert marked("{past-length}+new-batch", axes) == "{past-length}+new-batch"
+    assert marked("past-length+1", {"past", "length", "past-length"}) == "past-length+1"
+    assert marked("past+1", {"new"}) == "past+1"
+
+
+def test_more_combinations_than_anybody_measures_are_refused_before_they_are_made() -> None:
+    many = ",".join(map(str, range(1000)))
+    with pytest.raises(UsageError, match=r"1,000,000,000 combinations of sizes \(1,000 of a x"):
+        combinations((("a", many), ("b", many), ("c", many), ("d", 1)))
+    with pytest.raises(UsageError, match="combinations"):
+        of_values(range(10**6), "a")
 
 
 def test_a_circle_is_refused() -> None:

@@ -80,3 +80,18 @@ def test_what_is_tied_to_an_axis_without_a_size_stays_open(tmp_path: Path) -> No
     sizes = sizing(model, {"width": "height+1"})
     assert sizes.at(1) == {}
     assert sizes.beside({"height": 0}).at(1) == {"width": 1, "height": 0}
+
+
+def test_a_tie_names_axes_as_the_model_does(tmp_path: Path) -> None:
+    made = models.model(
+        [models.node("Relu", ["x"], ["y"])],
+        [models.value("x", ["N", "past-length", "my total"])],
+        [models.value("y", None)],
+    )
+    model = opened(made, tmp_path)
+    for tie in ("past-length+2", "{past-length}+2", "past-length+2*batch"):
+        asked = {"past-length": 3, "my total": tie}
+        assert sizing(model, asked).at(1) == {"past-length": 3, "my total": 5}
+    assert sizing(model, {"past-length": "{my total}+1", "my total": 4}).at(1)["past-length"] == 5
+    with pytest.raises(UsageError, match="no symbolic axis 'past'"):
+        sizing(model, {"past-length": 3, "my total": "past+1"})

@@ -2,7 +2,8 @@
 
 A size is an integer, an expression as text, or None where nothing is known. Expressions are
 what exporters write as names of axes: names, whole numbers, `+ - * / //`, `floor`, `ceil`,
-`max` and `min`. Their length and their terms are bounded, since files are untrusted.
+`max` and `min`. A name that is no word stands in braces: `{past-length} + tokens`. Their length
+and their terms are bounded, since files are untrusted.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ _MAX_TERMS = 8
 _MAX_DEGREE = 4
 _MAX_DEPTH = 16
 _MAX_COUNT = 1 << 62
-_TOKEN = re.compile(r"\s*(?:(\d+)|([A-Za-z_][\w.]*)|(//|[-+*/(),]))")
+_TOKEN = re.compile(r"\s*(?:(\d+)|([^\W\d][\w.]*)|(\{[^{}]+\})|(//|[-+*/(),]))")
+_WORD = re.compile(r"[^\W\d][\w.]*")
 _FUNCTIONS = ("floor", "ceil", "max", "min")
 
 #: A sum of products of names: coefficients by the sorted names of each product.
@@ -50,7 +52,7 @@ def _tokens(text: str) -> list[str] | None:
         match = _TOKEN.match(text, at)
         if match is None:
             return None
-        tokens.append(match[1] or match[2] or match[3])
+        tokens.append(match[match.lastindex or 0])
         at = match.end()
     return tokens
 
@@ -106,8 +108,10 @@ class _Parser:
                 operands.append(self.sum(depth + 1))
             self._close()
             return token, tuple(operands)
-        if token.isdigit():
+        if token.isdecimal():
             return int(token)
+        if token.startswith("{"):
+            return token[1:-1]
         if token and (token[0].isalpha() or token[0] == "_"):
             return token
         raise ValueError("no operand")
@@ -123,6 +127,13 @@ def names(text: str) -> tuple[str, ...]:
     if tree is None:
         return (text,)
     return tuple(dict.fromkeys(_names(tree)))
+
+
+def quoted(name: str) -> str:
+    """A name as it stands in an expression; empty where no expression can have it."""
+    if _WORD.fullmatch(name):
+        return name
+    return "" if "{" in name or "}" in name else f"{{{name}}}"
 
 
 def _names(tree: Tree) -> Iterable[str]:
@@ -249,14 +260,21 @@ def of_terms(total: Mapping[tuple[str, ...], int]) -> Dim:
 
 
 def replaced(size: Dim, values: Mapping[str, int | str]) -> Dim:
-    """A sum of products with names replaced; None where that cannot be spelled."""
+    """A sum of products with names replaced, by numbers or by expressions.
+
+    None where that cannot be spelled.
+    """
     total = _sum_of(size)
     if total is None:
         return None
     made: Dim = 0
     for product, count in total.items():
-        made = add(made, multiply(count, *(values.get(name, name) for name in product)))
+        made = add(made, multiply(count, *(_given(name, values) for name in product)))
     return made
+
+
+def _given(name: str, values: Mapping[str, int | str]) -> int | str:
+    return values.get(name[1:-1] if name.startswith("{") else name, name)
 
 
 def floor_divide(a: Dim, b: Dim) -> Dim:
@@ -298,7 +316,7 @@ def _expand(tree: Tree) -> _Sum | None:
     if isinstance(tree, int):
         return {(): tree} if tree else {}
     if isinstance(tree, str):
-        return {(tree,): 1}
+        return {(quoted(tree),): 1}
     operator, operands = tree
     if operator not in ("+", "-", "*"):
         return {(_tree_text(tree),): 1}
@@ -313,13 +331,13 @@ def _expand(tree: Tree) -> _Sum | None:
 def _tree_text(tree: Tree) -> str:
     """The expression without superfluous blanks, for use as one name in a product."""
     if not isinstance(tree, tuple):
-        return str(tree)
+        return quoted(tree) if isinstance(tree, str) else str(tree)
     operator, operands = tree
     if operator in _FUNCTIONS:
         inner = [_tree_text(operand) for operand in operands]
         bare = [x[1:-1] if x.startswith("(") and x.endswith(")") else x for x in inner]
         return f"{operator}({', '.join(bare)})"
-    parts = [f"({_tree_text(x)})" if isinstance(x, tuple) else str(x) for x in operands]
+    parts = [f"({_tree_text(x)})" if isinstance(x, tuple) else _tree_text(x) for x in operands]
     return f"({operator.join(parts)})"
 
 
