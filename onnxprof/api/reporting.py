@@ -14,6 +14,7 @@ from onnxprof.errors import UsageError
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Filters
 from onnxprof.store.select import select
+from onnxprof.writing import refuse_unwritable
 
 if TYPE_CHECKING:
     from onnxprof.api.results.runs import Runs
@@ -64,9 +65,10 @@ def report(
 
 
 def checked(path: str) -> Path:
-    """Where the page goes. Raises UsageError for a path of another ending."""
+    """Where the page goes. Raises UsageError for another ending, or where it cannot be written."""
     place = folders.expanded(path)
     chosen(place, ENDINGS)
+    refuse_unwritable(place)
     return place
 
 

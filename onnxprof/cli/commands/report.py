@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Backend, Batch, Device, Model, Stores, Tag, roots_of
-from onnxprof.cli.output import note
+from onnxprof.cli.choosing import Backend, Batch, Device, Json, Model, Stores, Tag, roots_of
+from onnxprof.cli.output import deliver_document, note
 
 
 def report(
@@ -28,6 +28,7 @@ def report(
     batch: Batch = "",
     tag: Tag = None,
     store: Stores = None,
+    as_json: Json = False,
 ) -> None:
     """Write runs as one HTML page to send: it works from disk, and asks for nothing.
 
@@ -37,6 +38,7 @@ def report(
     from onnxprof.api.reporting import checked, of_named
     from onnxprof.api.results.shown import written
     from onnxprof.cli.options import parse_filters
+    from onnxprof.publish.site.words import contents
     from onnxprof.publish.text.numbers import size
 
     place = checked(output)
@@ -45,7 +47,9 @@ def report(
     for problem in made.problems:
         note(f"left out: {problem}")
     written(place, lambda: made.content)
-    counts = ((made.models, "model"), (made.runs, "run"))
-    told = ", ".join(f"{n} {noun}{'' if n == 1 else 's'}" for n, noun in counts)
-    typer.echo(f"{told}, {size(len(made.content))}")
-    typer.echo(str(place))
+    if as_json:
+        from onnxprof.publish.json.tools import report_made
+
+        return deliver_document(report_made(made, place))
+    typer.echo(f"{contents(made)}, {size(len(made.content))}")
+    return typer.echo(str(place))

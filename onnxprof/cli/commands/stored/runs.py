@@ -300,13 +300,14 @@ def _select(what: str, roots: Sequence[Path], filters: Filters) -> list[Summary]
 
 
 def _format(given: ExportFormat | None, output: str) -> ExportFormat:
-
     endings: dict[str, tuple[str, ...]] = dict.fromkeys(map(str, ExportFormat), (".csv",))
     endings |= dict.fromkeys(("json", "chrome", "model-explorer"), (".json",))
     endings |= dict.fromkeys(("bmf", "github-action-benchmark", "pytorch"), (".json",))
     endings["parquet"] = (".parquet",)
     endings["asv"] = ()  # a folder
-    return ExportFormat(file_format(given or "", output, endings, ExportFormat.CSV))
+    may_be_folders = (ExportFormat.MODEL_EXPLORER, ExportFormat.ASV)
+    found = file_format(given or "", output, endings, ExportFormat.CSV, folders=may_be_folders)
+    return ExportFormat(found)
 
 
 def _render(runs: Iterable[Run], chosen: ExportFormat, shelf: Shelf) -> Iterable[str | bytes]:
@@ -340,6 +341,7 @@ def _overlay(runs: Sequence[Run], output: str) -> None:
 
     from onnxprof.errors import UsageError
     from onnxprof.publish.overlays.model_explorer import files, node_data
+    from onnxprof.writing import no_folder
 
     chosen = ExportFormat.MODEL_EXPLORER
     is_file = output.lower().endswith(".json") and not Path(output).is_dir()
@@ -355,7 +357,7 @@ def _overlay(runs: Sequence[Run], output: str) -> None:
     try:
         Path(output).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"no folder: {error.strerror or error}", where=output) from error
+        raise no_folder(output, error) from error
     for name, text in files(runs).items():
         _deliver([text], str(Path(output) / name), chosen)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Backend, Batch, Device, Stores, Tag, roots_of
-from onnxprof.cli.output import display, note
+from onnxprof.cli.choosing import Backend, Batch, Device, Json, Stores, Tag, roots_of
+from onnxprof.cli.output import deliver_document, display, note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,7 @@ def history(
     tag: Tag = None,
     store: Stores = None,
     limit: Annotated[int, typer.Option(min=1, help="The newest runs of each request.")] = 12,
+    as_json: Json = False,
 ) -> None:
     """Show each request's runs in order of time, with what changed from run to run.
 
@@ -33,7 +34,9 @@ def history(
     stands what differs from the run before. Failed runs and wrong outputs are never compared.
     """
     from onnxprof.cli.options import parse_filters
+    from onnxprof.publish.history.lines import lines
     from onnxprof.publish.history.terminal import table
+    from onnxprof.publish.json.listing import history as document
     from onnxprof.publish.pages.catalogue import catalogue
     from onnxprof.store.folder import load_good
     from onnxprof.store.select import select
@@ -42,7 +45,10 @@ def history(
     chosen = select("", roots_of(store), filters, say=note)
     runs = _timed([run for _, run in load_good([each.path for each in chosen], note)])
     _warn_of_clocks(runs)
-    display(table(catalogue(runs), limit))
+    groups = lines(catalogue(runs), limit)
+    if as_json:
+        return deliver_document(document(groups))
+    return display(table(groups))
 
 
 def _timed(runs: Sequence[Run]) -> list[Run]:
