@@ -48,7 +48,7 @@ COMMANDS = {
     "ceilings": Lazy(
         "onnxprof.cli.commands.reasons.ceilings",
         "ceilings",
-        "Measure what a device sustains at most: arithmetic, memory, calls.",
+        "Measure what a device sustains: arithmetic, memory, calls.",
     ),
     "scenario": Lazy(
         f"{_LOAD}.scenario", "scenario", "Put a model under load with MLCommons' LoadGen."

@@ -61,7 +61,7 @@ def build(
     licence: Licence = "",
     as_json: Json = False,
 ) -> None:
-    """Build the site: a plain folder that works from disk and from any web server.
+    """Build the site: a plain folder for any web server, or the disk.
 
     It is built beside the old one, which stands until the new one is whole; a second build of
     the same folder waits for the first. What a build makes is kept in the user's cache.

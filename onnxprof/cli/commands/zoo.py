@@ -73,7 +73,7 @@ def materialise(
         str, typer.Option("--output", "-o", metavar="FILE", help="Copy the one network here.")
     ] = "",
 ) -> None:
-    """Make the ONNX files of networks in the cache; print SHA-256 and path of each."""
+    """Make networks' files in the cache; print SHA-256 and path."""
     from pathlib import Path
 
     from onnxprof.zoo.catalogue import entry
@@ -187,7 +187,7 @@ def export(
     names: Annotated[list[str] | None, typer.Argument(help="Networks of the zoo.")] = None,
     everything: All = False,
 ) -> None:
-    """Write skeletons anew from their sources (for maintainers); say what changed."""
+    """For maintainers: write skeletons anew, and say what changed."""
     from onnxprof.zoo.sources.export import export as write
 
     for name in _chosen(names, everything):

@@ -44,7 +44,7 @@ _LATER = {
     "import": Lazy(
         f"{_HERE}.imports.runs_import",
         "command",
-        "Make a run of what another profiler wrote about an ONNX file, and store it.",
+        "Store what another profiler wrote about an ONNX file as a run.",
         is_made=True,
     ),
     "history": Lazy(
@@ -168,7 +168,7 @@ def show(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Show a run: its facts, how its times add up, its slowest layers, its caveats.
+    """Show a run: facts, how its times add up, layers, caveats.
 
     Where several runs match, the newest good one is shown.
     """
@@ -222,7 +222,7 @@ def export(
         ),
     ] = "",
 ) -> None:
-    """Export runs: csv and parquet have a row a layer, json has everything.
+    """Export runs: csv and parquet have a row a layer, json all.
 
     spreadsheet is CSV whose names cannot become formulas, with a byte order mark.
     chrome is a trace for ui.perfetto.dev; model-explorer is an overlay of one run for Model
