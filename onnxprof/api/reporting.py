@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof import folders
+from onnxprof.api.base.door import public
 from onnxprof.api.base.telling import warn, warn_each
 from onnxprof.api.results.shown import chosen, written
 from onnxprof.errors import UsageError
@@ -28,6 +29,7 @@ Named = str | PathLike[str]
 ENDINGS = {".html": "html", ".htm": "html"}
 
 
+@public
 def report(
     runs: Runs | Named | Iterable[Run | Named],
     path: Named = "report.html",
