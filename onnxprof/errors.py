@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -25,6 +26,27 @@ class OnnxprofError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with the keyword arguments, so that a worker process can return the error."""
         return _rebuild, (type(self), self.what, self.where, self.remedy)
+
+
+def did_you_mean(name: str, known: Iterable[str], quote: str = "", cutoff: float = 0.6) -> str:
+    """`Did you mean NAME? ` with the known name that is closest; empty where none is close.
+
+    `cutoff` is that of difflib: above 0.67 `cpu` is not close to `gpu`.
+    """
+    from difflib import get_close_matches
+
+    by_lower = {each.lower(): each for each in known}
+    lowered = name.lower()
+    close = get_close_matches(lowered, by_lower, n=1, cutoff=cutoff)
+    longer = [each for each in by_lower if lowered and each.startswith(lowered)]
+    found = close or (longer if len(longer) == 1 else [])
+    return f"Did you mean {quote}{by_lower[found[0]]}{quote}? " if found else ""
+
+
+def choices(known: Iterable[str]) -> str:
+    """`a, b or c`."""
+    *others, last = known
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _rebuild(cls: type[OnnxprofError], what: str, where: str, remedy: str) -> OnnxprofError:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from onnxprof import folders
 from onnxprof.errors import StoreError
+from onnxprof.writing import is_full
 
 _OURS = re.compile(r"(?P<model>(?P<name>.+)-[0-9a-f]{12}\.onnx)(\.\w+)*")
 
@@ -42,10 +43,11 @@ def storing(target: Path, size: int = 0) -> Iterator[None]:
         yield
     except OSError as error:
         room = f"Make room for {size / 1e6:,.1f} MB there" if size else "Make room there"
+        first = f"{room}, or choose" if is_full(error) else "Choose"
         raise StoreError(
             f"cannot be written ({error.strerror or error})",
             where=str(target),
-            remedy=f"{room}, or choose another folder ({folders.CACHE} sets the cache's)",
+            remedy=f"{first} another folder ({folders.CACHE} sets the cache's)",
         ) from error
 
 

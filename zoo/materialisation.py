@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof.errors import ModelError, StoreError
+from onnxprof.writing import refuse_unwritable
 from onnxprof.zoo import cache as store
 from onnxprof.zoo.catalogue import entry
 from onnxprof.zoo.declaration import Entry
@@ -115,6 +116,7 @@ def copy_out(item: Entry, source: Path, target: Path) -> Path:
     """
     if target.is_dir():
         target = target / source.name
+    refuse_unwritable(target)
     if item.data_name:
         _copy(source.with_name(item.data_name), target.with_name(item.data_name))
     _copy(source, target)

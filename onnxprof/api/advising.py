@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof import folders
+from onnxprof.api.base.door import public
 from onnxprof.api.base.telling import warn, warn_each
 from onnxprof.compare.systems import newest
 from onnxprof.reasons.advice.advise import Advice as Advised
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
+@public
 def advise(
     runs: Run | Iterable[Run],
     *,

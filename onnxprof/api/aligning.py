@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from onnxprof.api.base.door import public
 from onnxprof.compare.align import align as align_runs
 from onnxprof.compare.over_batches import Batches, over_batches, system_labels
 from onnxprof.compare.systems import labels, refuse_unlike, system
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from onnxprof.records.run import Run
 
 
+@public
 def align(
     runs: Iterable[Run],
     *,

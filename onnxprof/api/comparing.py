@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from onnxprof import folders
+from onnxprof.api.base.door import public
 from onnxprof.api.base.models import Model, referred
 from onnxprof.api.base.progress import Line
 from onnxprof.api.base.telling import warn
@@ -49,6 +50,7 @@ Say = Callable[[str], None]
 PAIRS, SECONDS = 10, 10.0
 
 
+@public
 def compare(
     a: Side,
     b: Side,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof import folders
+from onnxprof.api.base.door import public
 from onnxprof.api.options import Sizes, axes
 from onnxprof.errors import ExportError, UsageError
 from onnxprof.model.dims.grammar import fixed
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from onnxprof.zoo.declaration import Entry
 
 
+@public
 def export(
     target: str | PathLike[str],
     output: str | PathLike[str],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from onnxprof.api.base.door import public
 from onnxprof.api.base.models import Model, referred
 from onnxprof.api.base.telling import warn_each
 from onnxprof.api.options import Sizes, axes, limits, sizes
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from onnxprof.api.results.inspection import Costs, Inspection, SymbolicCosts
 
 
+@public
 def inspect(
     model: Model,
     batch: int | Iterable[int] = 1,
@@ -49,6 +51,7 @@ def inspect(
     return Inspection(seen.name, tuple(seen.tables), seen.parameters, seen.fed, notes)
 
 
+@public
 def cost(
     model: Model,
     batch: int | Iterable[int] = 1,
@@ -75,6 +78,7 @@ def cost(
     return Costs(seen.name, tuple(zip(seen.tables, seen.costs, strict=True)), notes)
 
 
+@public
 def symbolic_cost(
     model: Model,
     batch: int | Iterable[int] = 1,

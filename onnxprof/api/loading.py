@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof import folders
+from onnxprof.api.base.door import public
 from onnxprof.api.base.telling import warn
 from onnxprof.api.options import sizes
 from onnxprof.compare.systems import newest
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
+@public
 def load(
     store: str | PathLike[str] | None = None,
     *,

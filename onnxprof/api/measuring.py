@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from onnxprof import folders
+from onnxprof.api.base.door import in_python, public
 from onnxprof.api.base.models import Models, referred
 from onnxprof.api.base.progress import Line
 from onnxprof.api.base.telling import warn
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from onnxprof.sweeps.events import Listener
 
 
+@public
 def profile(
     models: Models,
     batches: int | Iterable[int] = (1,),
@@ -217,6 +219,7 @@ class _Heard:
     def _fail(self, job: JobName, reason: str) -> None:
         from onnxprof.api.results.runs import Failure
 
+        reason = in_python(reason)
         self._done += 1
         self.failures.append(
             Failure(job.model, job.batch, reason, tuple(numbers(job.dims).items()))

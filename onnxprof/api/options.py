@@ -9,7 +9,8 @@ from os import PathLike, fspath
 from typing import Any, Literal, TypedDict
 
 from onnxprof import folders
-from onnxprof.errors import UsageError
+from onnxprof.api.base.door import arguments
+from onnxprof.errors import UsageError, did_you_mean
 from onnxprof.jobs.options import TABLE
 from onnxprof.machine.memory import limit_bytes
 from onnxprof.model.dims.grammar import Dims, Size, of_values
@@ -84,11 +85,9 @@ def fields_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _no_option(name: str) -> UsageError:
-    from difflib import get_close_matches
-
     known = [each for each in TABLE if each not in OWN]
-    close = get_close_matches(name, known, n=1)
-    remedy = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}"
+    hint = did_you_mean(name, {*known, *arguments()} - {"options", "phase"})
+    remedy = hint.strip() or f"There are {', '.join(known)}"
     return UsageError(f"there is no option {name!r}", remedy=remedy)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof import folders
+from onnxprof.api.base.door import public
 from onnxprof.api.base.telling import warn_each
 from onnxprof.api.loading import names
 from onnxprof.errors import UsageError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
+@public
 def site(
     store: str | PathLike[str] | Iterable[str | PathLike[str]] | None = None,
     out: str | PathLike[str] = "public",
@@ -86,6 +88,7 @@ def _roots(named: Sequence[str]) -> list[Path]:
     return roots or [folders.store()]
 
 
+@public
 def doctor() -> Diagnosis:
     """Say which backends and devices work here and, for those that do not, what to install.
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof import folders
+from onnxprof.api.base.door import public
 from onnxprof.api.base.telling import warn, warn_each
 from onnxprof.api.results.shown import chosen, written
 from onnxprof.errors import UsageError
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Filters
 from onnxprof.store.select import select
+from onnxprof.writing import refuse_unwritable
 
 if TYPE_CHECKING:
     from onnxprof.api.results.runs import Runs
@@ -27,6 +29,7 @@ Named = str | PathLike[str]
 ENDINGS = {".html": "html", ".htm": "html"}
 
 
+@public
 def report(
     runs: Runs | Named | Iterable[Run | Named],
     path: Named = "report.html",
@@ -64,9 +67,10 @@ def report(
 
 
 def checked(path: str) -> Path:
-    """Where the page goes. Raises UsageError for a path of another ending."""
+    """Where the page goes. Raises UsageError for another ending, or where it cannot be written."""
     place = folders.expanded(path)
     chosen(place, ENDINGS)
+    refuse_unwritable(place)
     return place
 
 

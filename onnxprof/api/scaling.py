@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from onnxprof.api.base.door import public
 from onnxprof.compare import scaling as over_sizes
 from onnxprof.compare.axes.families import size_in
 from onnxprof.compare.growth.phases import phases as of_phases
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from onnxprof.records.run import Run
 
 
+@public
 def scaling(
     runs: Iterable[Run],
     over: str = "batch",
@@ -66,6 +68,7 @@ def nothing_to_scale(runs: Sequence[Run], axis: str) -> UsageError:
     )
 
 
+@public
 def phases(runs: Iterable[Run], *, limit: int | None = 10) -> Phased:
     """Put the phases of models with states side by side, layer by layer.
 

@@ -1,6 +1,8 @@
-"""How much a command says: `-v` for what is going on, `-q` for no tables, `-qq` for errors alone.
+"""How much a command says: `-v` for what is going on, `-q` for less, `-qq` for errors alone.
 
-Both may stand before the command and behind it, and add up.
+A result that a command was asked to print stays on stdout, however quiet; `profile` and `sweep`,
+whose results are stored, print no tables with `-q`. Both may stand before the command and behind
+it, and add up.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ COMMANDS = {
     "ceilings": Lazy(
         "onnxprof.cli.commands.reasons.ceilings",
         "ceilings",
-        "Measure what a device sustains at most: arithmetic, memory, calls.",
+        "Measure what a device sustains: arithmetic, memory, calls.",
     ),
     "scenario": Lazy(
         f"{_LOAD}.scenario", "scenario", "Put a model under load with MLCommons' LoadGen."
@@ -236,8 +236,19 @@ def _called(arguments: list[str]) -> int:
         fault = _fault(error)
         _report(error, fault)
         if "--json" in arguments:
-            _print_document(fault)
+            with suppress(OSError):  # where stdout is what is wrong, stderr has said it
+                _print_document(fault)
+        _spare_stdout()
         return fault.code
+
+
+def _spare_stdout() -> None:
+    """What cannot be written to stdout, as on a full disk, is not tried again at the end."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        abandon_stdout()
 
 
 def _is_unread(error: BaseException) -> bool:
@@ -320,8 +331,12 @@ def _exit_code(result: object) -> int:
 
 
 def _of_system(error: OSError) -> str:
-    place = f"{error.filename}: " if error.filename else ""
-    return f"{place}{error.strerror or error}"
+    from onnxprof.writing import is_full
+
+    if is_full(error):
+        place = error.filename or "the output"
+        return f"{place}: cannot be written: no space is left there. Free some, or write elsewhere"
+    return f"{error.filename}: {error.strerror or error}" if error.filename else str(error)
 
 
 def _report(error: BaseException, fault: _Fault) -> None:

@@ -6,7 +6,7 @@ import codecs
 import io
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,7 +140,7 @@ def detail(message: str) -> None:
 def display(*parts: RenderableType) -> None:
     """Print tables and texts on stdout, in the terminal's width and colours."""
     parts = tuple(parts)
-    text = None if is_terminal(sys.stdout) else _without_rich(parts, _width())
+    text = None if is_terminal(sys.stdout) else _without_rich(parts, terminal_width())
     if text is not None:
         typer.echo(text, nl=False)
         return
@@ -175,19 +175,14 @@ def _is_unicode(stream: Any) -> bool:
     return str(getattr(stream, "encoding", "") or "").lower().startswith("utf")
 
 
-def _width() -> int:
-    """The width that rich would find."""
+def terminal_width() -> int:
+    """The width that rich would find, without importing it."""
     if os.environ.get("COLUMNS", "").isdigit():
         return int(os.environ["COLUMNS"])
     for descriptor in range(3):
         with suppress(ValueError, OSError):
             return os.get_terminal_size(descriptor).columns or _USUAL_WIDTH
     return _USUAL_WIDTH
-
-
-def terminal_width() -> int:
-    """The width that `display` uses, in columns."""
-    return stdout_console().width
 
 
 def plain_text(*parts: RenderableType, width: int = 80) -> str:
@@ -214,7 +209,7 @@ def deliver_document(document: Mapping[str, Any], output: str | Path | None = No
 
 def deliver_parts(parts: Iterable[str | bytes], output: str | Path | None = None) -> None:
     """As `deliver`, a part at a time; a file changes once all of them are there."""
-    from onnxprof.errors import UsageError
+    from onnxprof.writing import unwritable
 
     if output is None or str(output) in ("", "-"):
         for part in parts:
@@ -223,9 +218,7 @@ def deliver_parts(parts: Iterable[str | bytes], output: str | Path | None = None
     try:
         _write(Path(output), map(_encoded, parts))
     except OSError as error:
-        raise UsageError(
-            f"cannot be written: {error.strerror or error}", where=str(output)
-        ) from error
+        raise unwritable(output, error) from error
 
 
 def _encoded(part: str | bytes) -> bytes:
@@ -264,19 +257,37 @@ def file_format(
     endings: Mapping[str, tuple[str, ...]],
     usual: str,
     as_json: bool = False,
+    folders: Sequence[str] = (),
 ) -> str:
     """The format named with --format or --json, else that of the ending, else the usual one.
 
     `endings` has every format with the endings of its files, the format that an ending means
-    first; a format without endings writes a folder. Raises UsageError for an ending of no format,
-    or of another one than was named, and for a format that does not exist.
+    first; those among `folders` may write a folder. Raises UsageError for an ending of no format,
+    or of another one than was named, for a format that does not exist, and for a file that cannot
+    be written, so that no work is done for it.
     """
-    from onnxprof.errors import UsageError
+    chosen = _format(given, output, endings, usual, as_json)
+    if chosen not in folders:
+        from onnxprof.writing import refuse_unwritable
+
+        refuse_unwritable(output)
+    return chosen
+
+
+def _format(
+    given: str,
+    output: str | Path | None,
+    endings: Mapping[str, tuple[str, ...]],
+    usual: str,
+    as_json: bool,
+) -> str:
+    from onnxprof.errors import UsageError, choices, did_you_mean
 
     if as_json and given not in ("", "json"):
         raise UsageError(f"--json and --format {given} do not go together", remedy="Give one")
     if given and given not in endings:
-        raise UsageError(f"no format {given!r}", remedy=f"Choose {', '.join(endings)}")
+        remedy = f"{did_you_mean(given, endings)}Choose {choices(endings)}"
+        raise UsageError(f"no format {given!r}", remedy=remedy)
     named, given = ("--json", "json") if as_json else (f"--format {given}", given)
     ending = Path(output).suffix.lower() if output else ""
     fitting = [name for name, theirs in endings.items() if ending in theirs]

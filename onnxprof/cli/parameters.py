@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from onnxprof.cli.options import parse_batches, parse_pairs
-from onnxprof.errors import UsageError
+from onnxprof.errors import UsageError, choices, did_you_mean
 from onnxprof.jobs.options import TABLE, Option
 from onnxprof.measure.budget import Budget
 from onnxprof.model.dims import grammar
@@ -134,12 +134,12 @@ def _value(option: Option, given: Any) -> Any:
 
 
 def _choice(option: Option, text: str) -> StrEnum:
-    choices: type[StrEnum] = type(option.default)
+    kind: type[StrEnum] = type(option.default)
     try:
-        return choices(text)
+        return kind(text)
     except ValueError:
-        *others, last = (choice.value for choice in choices)
-        remedy = f"Choose {', '.join(others)} or {last}"
+        known = [choice.value for choice in kind]
+        remedy = f"{did_you_mean(text, known)}Choose {choices(known)}"
         raise UsageError(f"no {option.name} {text!r}", remedy=remedy) from None
 
 

@@ -12,10 +12,13 @@ from typer.main import get_command
 from onnxprof.cli import loudness
 from onnxprof.cli.defaults.found import File, in_force
 from onnxprof.cli.defaults.values import Defaults, check_members, defaults_of
+from onnxprof.cli.helping.forms import reshape
 from onnxprof.errors import OnnxprofError, UsageError
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what is going on, and when.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say less; with -qq errors alone.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say less beside the result; with -qq errors alone.")
+]
 _KEPT = "onnxprof.cli.defaults"
 
 
@@ -23,6 +26,7 @@ def share(command: Any) -> None:
     """Give a command what every command has; it keeps options of its own with these names."""
     taken = {text for parameter in command.params for text in parameter.opts}
     command.params += [each for each in _options() if not taken.intersection(each.opts)]
+    reshape(command)
     command.make_context = partial(_context, command, command.make_context)
     command.invoke = partial(_invoke, command.invoke)
 

@@ -35,9 +35,25 @@ def _process(parameter: Any, coerce: Callable[[Any, Any], Any], context: Any, va
     else:
         plain = _plain(parameter, value)
     if plain is _NOT_PLAIN:
+        _refuse_choice(parameter, context, value)
         return _bounded(parameter, context, coerce(context, value))
     callback = parameter.callback
     return plain if callback is None else callback(context, parameter, plain)
+
+
+def _refuse_choice(parameter: Any, context: Any, value: Any) -> None:
+    """Raise BadParameter for a text that is none of a parameter's choices, with the closest."""
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    if not (isinstance(kind, type) and issubclass(kind, StrEnum) and isinstance(value, str)):
+        return
+    known = [each.value for each in kind]
+    if value not in known:
+        import typer
+
+        from onnxprof.errors import choices, did_you_mean
+
+        meant = f"no such value: {value!r}. {did_you_mean(value, known)}Choose {choices(known)}"
+        raise typer.BadParameter(meant, context, parameter)
 
 
 def _bounded(parameter: Any, context: Any, value: Any) -> Any:

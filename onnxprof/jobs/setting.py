@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 
-from onnxprof.errors import BackendError, ModelError, OnnxprofError, UsageError
+from onnxprof.errors import BackendError, ModelError, OnnxprofError, UsageError, did_you_mean
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import TABLE, Options
 from onnxprof.machine.facts import environment
@@ -173,7 +173,16 @@ def _asked_apart(options: Options, wanted: str, found: Overlay) -> Answer:
 
 
 def refuse_provider(backend: Backend, provider: str) -> None:
-    """Raise BackendError, with the reason, for a provider of the backend that does not work."""
+    """Raise BackendError, with the reason, for a provider of the backend that does not work.
+
+    And UsageError for a name that is none of its providers.
+    """
+    if provider and provider not in (known := verbs.providers_of(backend)):
+        hint = did_you_mean(provider, known, cutoff=0.7)
+        raise UsageError(
+            f"the {backend.name} backend has no provider {provider!r} here",
+            remedy=f"{hint}It has: {', '.join(known) or 'none'}",
+        )
     for state in backend.availability() if provider else ():
         if not state.usable and state.device == provider:
             where = f"{backend.name}, provider {provider}"

@@ -11,12 +11,11 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from onnxprof.errors import BackendError, UsageError
+from onnxprof.errors import BackendError, UsageError, did_you_mean
 from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.distributions import header
 from onnxprof.plugins.exporter import Exporter
@@ -143,8 +142,7 @@ def _unknown(noun: str, name: str, known: Sequence[str]) -> UsageError:
         remedy = "onnxprof itself is not installed here: run `pip install -e .` in its source tree"
         return UsageError(f"no {noun} is registered", where=f"{noun} {name}", remedy=remedy)
     meant = [each for each in known if noun == "backend" and name.lower() in packages_of(each)]
-    close = meant or get_close_matches(name, known, n=1)
-    hint = f"Did you mean {close[0]}? " if close else ""
+    hint = f"Did you mean {meant[0]}? " if meant else did_you_mean(name, known)
     return UsageError(f"no {noun} is called {name!r}", remedy=f"{hint}Known: {', '.join(known)}")
 
 

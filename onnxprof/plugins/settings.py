@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from onnxprof.errors import UsageError
+from onnxprof.errors import UsageError, did_you_mean
 
 #: Options by name, as texts.
 Pairs = tuple[tuple[str, str], ...]
@@ -124,9 +123,7 @@ def refused(name: str, refusals: Sequence[Refusal], flag: str) -> Iterator[Usage
 
 
 def _unknown(name: str, known: Mapping[str, Kind], flag: str, runtime: str) -> UsageError:
-    by_lower = {each.lower(): each for each in known}
-    close = get_close_matches(name.lower(), by_lower, n=1)
-    hint = f"Did you mean {by_lower[close[0]]}? " if close else ""
+    hint = did_you_mean(name, known)
     return UsageError(
         f"{flag} {name}: {runtime} has no such option, or onnxprof does not know it",
         remedy=f"{hint}docs/backends.md lists them",

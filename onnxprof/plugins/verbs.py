@@ -280,9 +280,14 @@ def has_provider(backend: Backend, provider: str) -> bool:
 
     A kind of its devices is one, too.
     """
+    return provider in providers_of(backend)
+
+
+def providers_of(backend: Backend) -> tuple[str, ...]:
+    """The names of a backend's providers, and the kinds of its devices; not all may work here."""
     named = _asked(backend.providers) if isinstance(backend, Providing) else ()
     kinds = (state.device.partition(":")[0] for state in backend.availability())
-    return provider in named or provider in kinds
+    return tuple(dict.fromkeys((*named, *kinds)))
 
 
 def begin(backend: Backend) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import re
 import zipfile
@@ -15,7 +14,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from onnxprof.errors import ModelError, UsageError
+from onnxprof.errors import ModelError, UsageError, did_you_mean
 from onnxprof.model.feeds import from_file, generate
 from onnxprof.model.file import ModelFile, batch_axes, declared_fills, open_found, prepare
 from onnxprof.model.graph.data_files import DataFolder, is_external
@@ -78,8 +77,7 @@ def step_of(run: Run, layer: str) -> Step:
         )
     if name in by_name:
         raise UsageError(f"no step of this run is tied to {layer!r}", where=where)
-    near = difflib.get_close_matches(layer, by_name, 1, 0.5)
-    remedy = f"Did you mean {near[0]!r}? " if near else ""
+    remedy = did_you_mean(layer, by_name, quote="'")
     raise UsageError(
         f"no layer is called {layer!r}",
         where=where,

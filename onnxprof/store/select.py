@@ -17,6 +17,7 @@ from onnxprof.store.encoding import request_digest
 from onnxprof.store.folder import Filters, scan, tell
 from onnxprof.store.summary import Summary
 from onnxprof.store.tags import applied
+from onnxprof.store.unmatched import refuse_filter
 from onnxprof.store.walk import SUFFIX
 
 _REMEDY = (
@@ -78,6 +79,8 @@ def select(
     if is_id:
         runs = [run for run in runs if request_digest(run.request).startswith(text.lower())]
     where = ", ".join(map(str, places))
+    if not runs and filters is not None and not is_id:
+        refuse_filter(filters, scan(places)[0], where)
     good = _with(need, runs, f"{text} in {where}" if is_id else where, say)
     if every or not is_id:
         return good

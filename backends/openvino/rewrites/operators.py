@@ -43,7 +43,8 @@ def rewrite(model: Any, table: LayerTable, data: DataFolder) -> bool:
     changed = hold(graphs, tensors)
     opset = max((o.version for o in model.opset_import if o.domain in DEFAULT_DOMAINS), default=0)
     rewriting = _Rewriting(tensors, Weights(stored(graphs), data), opset)
-    done = [rewriting.graph(graph) for graph in graphs]  # each is rewritten, the first change or not
+    # Every graph is rewritten, whatever came of those before.
+    done = [rewriting.graph(graph) for graph in graphs]
     changed = any(done) or changed
     model.graph.initializer.extend(rewriting.weights.made)
     return changed

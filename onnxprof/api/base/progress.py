@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from onnxprof.api.base.door import in_python
 from onnxprof.publish.text.safe import printable
 
 #: A line is written anew no more often than this: in a notebook each time is a message.
@@ -39,7 +40,7 @@ class Line:
         if not self.is_wanted:
             return
         self.clear()
-        print(f"onnxprof: {printable(text)}", file=self.stream, flush=True)
+        print(f"onnxprof: {printable(in_python(text))}", file=self.stream, flush=True)
 
     def clear(self) -> None:
         """Take away what `show` has shown."""

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable
 from types import FrameType
 
+from onnxprof.api.base.door import in_python
 from onnxprof.publish.text.safe import printable
 
 
@@ -16,7 +17,7 @@ def warn(text: str, kind: type[Warning] = UserWarning) -> None:
     level = 1
     while frame is not None and _is_ours(frame):
         frame, level = frame.f_back, level + 1
-    warnings.warn(printable(text), kind, stacklevel=level)
+    warnings.warn(printable(in_python(text)), kind, stacklevel=level)
 
 
 def warn_each(texts: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxprof import folders
 from onnxprof.errors import UsageError
+from onnxprof.writing import unwritable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -119,7 +120,5 @@ def written(path: Path, content: Callable[[], str | bytes]) -> Path:
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise UsageError(
-            f"cannot be written: {error.strerror or error}", where=str(path)
-        ) from error
+        raise unwritable(path, error) from error
     return path

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from onnxprof import folders
+from onnxprof.api.base.door import public
 from onnxprof.api.base.models import Model, referred
 from onnxprof.api.base.progress import Line
 from onnxprof.api.comparing import LineMeter, compared, in_turn_options, texts_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from onnxprof.compare.pairing import Pairing
 
 
+@public
 def compare_versions(
     model: Model,
     a: str,

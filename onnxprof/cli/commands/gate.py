@@ -118,6 +118,7 @@ def gate(
     from onnxprof.gate.subject import subjects
     from onnxprof.processes.limits import Limits
     from onnxprof.processes.scratch import scratch
+    from onnxprof.writing import refuse_unwritable
 
     rule = Rule(
         parse_percent(max_slowdown, "--max-slowdown", 0.001, 10.0),
@@ -131,7 +132,7 @@ def gate(
         **asked,
     )
     _refuse(options, two_outputs=github and json)
-    _refuse_homeless(markdown, code_quality)
+    refuse_unwritable(markdown, code_quality)
     keep = _keeper(store)
     with scratch() as folder:
         meant = subjects(models, baseline, Path(folder), options.limits)
@@ -151,15 +152,6 @@ def _refuse(options: Options, *, two_outputs: bool) -> None:
         raise UsageError("a gate measures on one device", remedy="Name it with --device")
     if two_outputs:
         raise UsageError("--github and --json both print on stdout", remedy="Choose one")
-
-
-def _refuse_homeless(*files: Path | None) -> None:
-    """Raise UsageError for files that could not be written once all is measured."""
-    from onnxprof.errors import UsageError
-
-    for file in files:
-        if file is not None and not file.resolve().parent.is_dir():
-            raise UsageError("cannot be written: no such folder", where=str(file))
 
 
 def _keeper(store: Path | None) -> Callable[[Run], None]:

@@ -109,10 +109,11 @@ def _resolved(model: str) -> Resolved:
 
 def _choose(layout: str, given: str, output: Path | None, as_json: bool, no_book: bool) -> str:
     from onnxprof.cli.books import check_book
-    from onnxprof.errors import UsageError
+    from onnxprof.errors import UsageError, did_you_mean
 
     if layout not in ("full", "classic"):
-        raise UsageError(f"no layout {layout!r}", remedy="Choose full or classic")
+        hint = did_you_mean(layout, ("full", "classic"))
+        raise UsageError(f"no layout {layout!r}", remedy=f"{hint}Choose full or classic")
     if layout == "classic" and as_json:
         raise UsageError("--json has all columns", remedy="Leave --layout out")
     chosen = file_format(given, output, TABLES if no_book else BOOKS, "table", as_json)

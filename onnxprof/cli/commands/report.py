@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from onnxprof.cli.choosing import WHICH, RunsOrStore, Which, reads
-from onnxprof.cli.output import note
+from onnxprof.cli.choosing import WHICH, Json, RunsOrStore, Which, reads
+from onnxprof.cli.output import deliver_document, note
 
 
-@reads("runs", "output", "title", *WHICH)
+@reads("runs", "output", "title", *WHICH, "as_json")
 def report(
     which: Which,
     runs: RunsOrStore = None,
@@ -18,6 +18,7 @@ def report(
         str, typer.Option("-o", "--output", metavar="FILE", help="The page to write.")
     ] = "report.html",
     title: Annotated[str, typer.Option(help="What its pages are called.")] = "onnxprof",
+    as_json: Json = False,
 ) -> None:
     """Write runs as one HTML page to send: it works from disk, and asks for nothing.
 
@@ -26,6 +27,7 @@ def report(
     """
     from onnxprof.api.reporting import checked, of_named
     from onnxprof.api.results.shown import written
+    from onnxprof.publish.site.words import contents
     from onnxprof.publish.text.numbers import size
 
     place = checked(output)
@@ -33,7 +35,9 @@ def report(
     for problem in made.problems:
         note(f"left out: {problem}")
     written(place, lambda: made.content)
-    counts = ((made.models, "model"), (made.runs, "run"))
-    told = ", ".join(f"{n} {noun}{'' if n == 1 else 's'}" for n, noun in counts)
-    typer.echo(f"{told}, {size(len(made.content))}")
-    typer.echo(str(place))
+    if as_json:
+        from onnxprof.publish.json.tools import report_made
+
+        return deliver_document(report_made(made, place))
+    typer.echo(f"{contents(made)}, {size(len(made.content))}")
+    return typer.echo(str(place))

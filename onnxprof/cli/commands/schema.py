@@ -15,9 +15,7 @@ def schema(
     ] = "",
 ) -> None:
     """Print the JSON Schema of a kind of document that --json prints, or list the kinds."""
-    from difflib import get_close_matches
-
-    from onnxprof.errors import UsageError
+    from onnxprof.errors import UsageError, did_you_mean
     from onnxprof.publish.json.every import DOCUMENTS, schema_text
 
     if not name:
@@ -25,7 +23,8 @@ def schema(
         lines = (f"{name:<{width}}  {each.title}\n" for name, each in DOCUMENTS.items())
         return deliver("".join(lines))
     if name not in DOCUMENTS:
-        close = get_close_matches(name, DOCUMENTS, n=1)
-        hint = f"Did you mean {close[0]}?" if close else "onnxprof schema lists them"
-        raise UsageError(f"no kind of document {name!r}", remedy=hint)
+        hint = did_you_mean(name, DOCUMENTS)
+        raise UsageError(
+            f"no kind of document {name!r}", remedy=f"{hint}onnxprof schema lists them"
+        )
     return deliver(schema_text(DOCUMENTS[name]))

@@ -61,7 +61,7 @@ def build(
     licence: Licence = "",
     as_json: Json = False,
 ) -> None:
-    """Build the site: a plain folder that works from disk and from any web server.
+    """Build the site: a plain folder for any web server, or the disk.
 
     It is built beside the old one, which stands until the new one is whole; a second build of
     the same folder waits for the first. What a build makes is kept in the user's cache.
@@ -96,14 +96,12 @@ def _tell(built: Built, as_json: bool) -> None:
         from onnxprof.publish.json.tools import site_build
 
         return deliver_document(site_build(built))
-    counts = ((built.models, "model"), (built.runs, "run"), (built.files, "file"))
-    reused = f"; {built.reused} from the cache" if built.reused else ""
-    typer.echo(", ".join(_many(n, noun) for n, noun in counts) + reused)
+    from onnxprof.publish.site.words import contents
+    from onnxprof.publish.text.safe import counted
+
+    reused = f"; {counted(built.reused, 'model', 'models')} from the cache" if built.reused else ""
+    typer.echo(f"{contents(built)}, {counted(built.files, 'file', 'files')}{reused}")
     typer.echo(str(built.index))
     if not built.runs and not built.problems:
         note("No run yet: onnxprof profile zoo:lenet measures one.")
     return None
-
-
-def _many(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"

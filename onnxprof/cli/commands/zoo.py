@@ -28,13 +28,14 @@ def list_networks(
     """List the networks with their size and cost."""
     if as_json:
         return _print_document(format)
-    from onnxprof.publish.tables.zoo import FORMATS
+    from onnxprof.cli.output import file_format, terminal_width
+    from onnxprof.publish.tables.zoo import FORMATS, table
     from onnxprof.zoo.catalogue import entries
 
-    if format not in FORMATS:
-        raise _usage(f"no such format: {format}", f"Choose from {', '.join(FORMATS)}")
-    typer.echo(FORMATS[format](entries()), nl=False)
-    return None
+    file_format(format, None, dict.fromkeys(FORMATS, ()), "table")
+    if format == "table":
+        return typer.echo(table(entries(), terminal_width()), nl=False)
+    return typer.echo(FORMATS[format](entries()), nl=False)
 
 
 def _print_document(format: str) -> None:
@@ -48,12 +49,20 @@ def _print_document(format: str) -> None:
 
 
 @app.command()
-def info(name: Annotated[str, typer.Argument(help="A network of the zoo.")]) -> None:
+def info(
+    name: Annotated[str, typer.Argument(help="A network of the zoo.")], as_json: Json = False
+) -> None:
     """Show the facts of one network."""
+    from onnxprof.cli.output import deliver_document, terminal_width
     from onnxprof.publish.tables.zoo import facts
     from onnxprof.zoo.catalogue import entry, plain
 
-    typer.echo(facts(entry(plain(name))), nl=False)
+    found = entry(plain(name))
+    if as_json:
+        from onnxprof.publish.json.tools import zoo_info
+
+        return deliver_document(zoo_info(found))
+    return typer.echo(facts(found, terminal_width()), nl=False)
 
 
 @app.command()
@@ -64,7 +73,7 @@ def materialise(
         str, typer.Option("--output", "-o", metavar="FILE", help="Copy the one network here.")
     ] = "",
 ) -> None:
-    """Make the ONNX files of networks in the cache; print SHA-256 and path of each."""
+    """Make networks' files in the cache; print SHA-256 and path."""
     from pathlib import Path
 
     from onnxprof.zoo.catalogue import entry
@@ -178,7 +187,7 @@ def export(
     names: Annotated[list[str] | None, typer.Argument(help="Networks of the zoo.")] = None,
     everything: All = False,
 ) -> None:
-    """Write skeletons anew from their sources (for maintainers); say what changed."""
+    """For maintainers: write skeletons anew, and say what changed."""
     from onnxprof.zoo.sources.export import export as write
 
     for name in _chosen(names, everything):

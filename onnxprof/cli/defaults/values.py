@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from onnxprof import folders
 from onnxprof.cli.defaults.found import File
-from onnxprof.errors import UsageError
+from onnxprof.errors import UsageError, did_you_mean
 
 #: The one option that stands above all tables: it holds for every command that has it.
 EVERYWHERE = ("store",)
@@ -117,8 +116,7 @@ def _option(file: File, options: Mapping[str, Any], keys: Sequence[str]) -> Any:
 
 def _unknown(file: File, keys: Sequence[str], known: Sequence[str], what: str) -> UsageError:
     name = keys[-1]
-    close = get_close_matches(name, known, n=1)
-    hint = f"Did you mean {close[0]}? " if close else ""
+    hint = did_you_mean(name, known)
     listed = ", ".join(known) or "nothing"
     return UsageError(
         f"{name!r} is {what}", where=file.where(*keys), remedy=f"{hint}Allowed: {listed}"

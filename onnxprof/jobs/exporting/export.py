@@ -16,7 +16,7 @@ from pathlib import Path
 import onnx
 
 from onnxprof.checks.exported import Agreement, check
-from onnxprof.errors import BackendError, ExportError, StoreError, UsageError
+from onnxprof.errors import BackendError, ExportError, OnnxprofError, StoreError, UsageError
 from onnxprof.jobs.exporting import child
 from onnxprof.machine.memory import usable_bytes
 from onnxprof.model.graph.operators import DEFAULT_DOMAINS
@@ -24,6 +24,7 @@ from onnxprof.model.graph.parameters import parameters
 from onnxprof.model.graph.read import read_file
 from onnxprof.plugins.exporter import Exporter, ExportRequest, InputSpec, Sample
 from onnxprof.plugins.registry import exporter, exporters
+from onnxprof.writing import refuse_unwritable, unwritable
 
 #: Batch sizes at which a file is held against the framework.
 BATCHES = (1, 4)
@@ -128,8 +129,7 @@ def _check_order(order: Order) -> None:
     if not low <= order.opset <= high:
         remedy = f"Choose from {low} to {high}"
         raise UsageError(f"opset {order.opset} is not supported", remedy=remedy)
-    if order.output.is_dir():
-        raise UsageError("is a folder", where=str(order.output), remedy="Name a file: -o x.onnx")
+    refuse_unwritable(order.output)
     names = [item.name for item in order.inputs]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
@@ -190,9 +190,8 @@ def _scratch(output: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unwritable(output: Path, error: OSError) -> StoreError:
-    what = f"cannot be written ({error.strerror or error})"
-    return StoreError(what, where=str(output), remedy="Name another place with -o")
+def _unwritable(output: Path, error: OSError) -> OnnxprofError:
+    return unwritable(output, error, StoreError)
 
 
 def _move(path: Path, order: Order) -> None:

@@ -19,6 +19,7 @@ from onnxprof.plugins.backend import Backend
 from onnxprof.plugins.verbs import GraphSaving, begin
 from onnxprof.processes.apart import import_first
 from onnxprof.processes.confined import confined
+from onnxprof.writing import refuse_unwritable, unwritable
 
 FLAG = "--save-optimized"
 
@@ -35,8 +36,7 @@ def check_target(target: Path, backend: Backend, provider: str) -> None:
             f"{FLAG} {target.name}: {backend.name} writes {suffix}",
             remedy=f"Name it {target.stem or 'graph'}{suffix}",
         )
-    if not target.parent.is_dir():
-        raise UsageError(f"there is no folder {target.parent}", remedy="Make it first")
+    refuse_unwritable(target)
     _refuse_taken(target)
 
 
@@ -60,7 +60,7 @@ def save_optimised(job: Job, target: Path) -> tuple[Path, ...]:
             confined(work, limits, "writing the executed graph", job.title, (made.parent,))
             return _moved(made.parent, target)
     except OSError as error:
-        raise OnnxprofError(f"cannot write {target}: {error.strerror or error}") from error
+        raise unwritable(target, error, OnnxprofError) from error
 
 
 def _moved(folder: Path, target: Path) -> tuple[Path, ...]:

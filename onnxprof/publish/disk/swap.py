@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from onnxprof.errors import UsageError
+from onnxprof.writing import no_folder
 
 #: File that marks a folder as a site that may be replaced.
 MARKER = ".onnxprof-site"
@@ -44,17 +45,11 @@ def scaffold(out: Path) -> Iterator[Path]:
         folder = out.with_name(f"{_prefix(out)}{secrets.token_hex(4)}")
         folder.mkdir()
     except OSError as error:
-        raise UsageError(
-            f"cannot write there: {error.strerror}", where=str(out.parent), remedy="Choose --out"
-        ) from error
+        raise no_folder(out, error) from error
     try:
         yield folder
     except OSError as error:
-        raise UsageError(
-            f"the site cannot be written: {error.strerror or error}",
-            where=str(out),
-            remedy="Free some space, or choose another folder with --out",
-        ) from error
+        raise no_folder(out, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -137,7 +137,7 @@ def change(page: ModelPage, entry: Entry) -> Change | None:
         _state(history),
         told(newest, base),
         len(history.attempts),
-        _trouble(newest),
+        trouble(newest),
         len(history.between),
     )
     if bare.state is State.COMPARED:
@@ -164,7 +164,8 @@ def told(attempt: Attempt, base: str) -> Told:
     )
 
 
-def _trouble(attempt: Attempt) -> str:
+def trouble(attempt: Attempt) -> str:
+    """Why a run failed, or how its outputs are wrong; empty for a right one."""
     if attempt.kind is Kind.FAILED:
         return attempt.run.failure or "no un-profiled latencies"
     if attempt.kind is Kind.WRONG:

@@ -30,12 +30,13 @@ DOCUMENTS: Mapping[str, Document] = {
     for each in (
         *(inspected.INSPECT, inspected.COST, inspected.ALIVE, inspected.SYMBOLIC),
         inspected.OPTIMIZED,
-        *(runs.PROFILE, listing.LIST, runs.RUN),
+        *(runs.PROFILE, listing.LIST, listing.HISTORY, runs.RUN),
         *(comparing.COMPARE, comparing.ALIGN, comparing.OVER_BATCHES, comparing.SCALING),
         *(comparing.PHASES, gates.GATE),
         *(reasons.ADVISE, reasons.CEILINGS, reasons.CEILINGS_LIST, reasons.PROVENANCE),
         *(loads.SCENARIOS, sweeps.EVENT, sweeps.STATUS),
-        *(tools.ZOO, tools.DOCTOR, tools.SITE_BUILD, ERROR),
+        *(tools.ZOO, tools.ZOO_INFO, tools.DOCTOR),
+        *(tools.SITE_BUILD, tools.REPORT, ERROR),
     )
 }
 FOLDER = Path(__file__).parent / "schemas"

@@ -11,15 +11,18 @@ from onnxprof.publish.json.parts import DEVICE, device
 from onnxprof.zoo.declaration import Entry, Published
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from onnxprof.doctor import Diagnosis, Tested
+    from onnxprof.publish.report.write import Folded
     from onnxprof.publish.site.build import Built
 
 _PUBLISHED = {**fields_of(Published), "parameters": known(COUNT), "macs": known(COUNT)}
+_NETWORK = {**fields_of(Entry), "published": record(_PUBLISHED)}
 ZOO = Document(
-    "zoo-list",
-    "The networks that come with onnxprof",
-    {"networks": listed(record({**fields_of(Entry), "published": record(_PUBLISHED)}))},
+    "zoo-list", "The networks that come with onnxprof", {"networks": listed(record(_NETWORK))}
 )
+ZOO_INFO = Document("zoo-info", "One network that comes with onnxprof", _NETWORK)
 
 _AVAILABLE = {"backend": TEXT, "device": TEXT, "usable": FLAG, "detail": TEXT, "remedy": TEXT}
 _SEEN = record(
@@ -61,12 +64,20 @@ DOCTOR = Document(
     {"conformance": mapped(_SELF_TEST)},
 )
 
+REPORT = Document(
+    "report",
+    "What a report holds, and where it is",
+    {
+        **{"path": TEXT, "bytes": COUNT, "models": COUNT, "runs": COUNT, "failed": COUNT},
+        **{"earlier": COUNT, "problems": listed(TEXT)},
+    },
+)
 SITE_BUILD = Document(
     "site-build",
     "What a build of the site made",
     {
         **{"index": TEXT, "models": COUNT, "runs": COUNT, "files": COUNT},
-        **{"reused_models": COUNT, "problems": listed(TEXT)},
+        **{"reused_models": COUNT, "problems": listed(TEXT), "failed": COUNT, "earlier": COUNT},
     },
 )
 
@@ -74,6 +85,11 @@ SITE_BUILD = Document(
 def zoo(entries: Sequence[Entry]) -> dict[str, Any]:
     """The document of `zoo list`; published figures are null where nobody published them."""
     return ZOO.of({"networks": [_network(entry) for entry in entries]})
+
+
+def zoo_info(entry: Entry) -> dict[str, Any]:
+    """The document of `zoo info`."""
+    return ZOO_INFO.of(_network(entry))
 
 
 def _network(entry: Entry) -> dict[str, Any]:
@@ -120,6 +136,19 @@ def site_build(built: Built) -> dict[str, Any]:
             "runs": built.runs,
             "files": built.files,
             "reused_models": built.reused,
+            "failed": built.failed,
+            "earlier": built.earlier,
             "problems": list(built.problems),
+        }
+    )
+
+
+def report_made(made: Folded, path: Path) -> dict[str, Any]:
+    """The document of `report`."""
+    return REPORT.of(
+        {
+            **{"path": str(path), "bytes": len(made.content), "models": made.models},
+            **{"runs": made.runs, "failed": made.failed, "earlier": made.earlier},
+            "problems": list(made.problems),
         }
     )

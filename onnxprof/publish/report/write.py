@@ -25,6 +25,9 @@ class Folded:
     runs: int
     problems: tuple[str, ...] = ()
     """What could not be shown, one line each."""
+    failed: int = 0
+    earlier: int = 0
+    """As in `Built`."""
 
 
 def report(
@@ -39,7 +42,7 @@ def report(
         files = _files(built.index.parent)
     page = folded(files, _first(files))
     content = page.encode("utf-8", "backslashreplace")
-    return Folded(content, built.models, built.runs, built.problems)
+    return Folded(content, built.models, built.runs, built.problems, built.failed, built.earlier)
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -67,11 +67,15 @@ class Built:
     index: Path
     models: int
     runs: int
+    """Of each request the newest; those that failed are among them."""
     files: int
     problems: tuple[str, ...]
     """What could not be shown, one line each."""
     reused: int = 0
     """Models that nothing had to be made for."""
+    failed: int = 0
+    earlier: int = 0
+    """Runs before the newest of their request: they stand in its history."""
 
 
 def build_site(
@@ -144,7 +148,9 @@ def _build(
     whole = unchanged.key(out, keys, code(), *astuple(facts), under_load.digest)
     left = unchanged.still_there(out, cache, whole)
     if left is not None:
-        return Built(out / "index.html", left.models, left.runs, left.files, problems, left.models)
+        others = left.failed, left.earlier
+        counts = left.models, left.runs, left.files
+        return Built(out / "index.html", *counts, problems, left.models, *others)
     with scaffold(out) as folder:
         parts = zip(wanted, keys, held, strict=True)
         orders = [_order(folder, each, facts, known, bound) for each, known, bound in parts]
@@ -155,12 +161,15 @@ def _build(
         shutil.rmtree(folder / _ROWS, ignore_errors=True)
         count, listing = unchanged.listed(folder)
         swap(folder, out)
-    entries = sum(len(model.entries) for model in models)
+    entries = [entry for model in models for entry in model.entries]
+    counts = len(models), len(entries), count
     found = tuple(problem for bundle in bundles for problem in bundle.problems)
+    earlier = len(items) - len(found) - len(entries)  # a problem is a run that cannot be read
+    others = sum(entry.result is None for entry in entries), max(0, earlier)
     if not found and not facts.is_report:
-        unchanged.remember(unchanged.Left(len(models), entries, count, listing), cache, whole)
+        unchanged.remember(unchanged.Left(*counts, listing, *others), cache, whole)
     cache.prune()
-    return Built(out / "index.html", len(models), entries, count, problems + found, reused)
+    return Built(out / "index.html", *counts, problems + found, reused, *others)
 
 
 def _models(orders: Sequence[Order]) -> tuple[list[Bundle], int]:

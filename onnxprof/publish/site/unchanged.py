@@ -20,6 +20,8 @@ class Left:
     files: int
     listing: str
     """Digest of the names, sizes and times of the files."""
+    failed: int = 0
+    earlier: int = 0
 
 
 def listed(folder: Path) -> tuple[int, str]:

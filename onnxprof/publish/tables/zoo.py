@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from textwrap import wrap
 
 from onnxprof.publish.text.csv import csv_of_records
 from onnxprof.publish.text.numbers import scaled
@@ -45,16 +46,17 @@ _REMARKS = {
     ),
 }
 _WIDTH = 80
+_KEYS = 14
 #: The number of a layer in an input's name.
 _LAYER = re.compile(r"\.(\d+)(?=\.|$)")
 
 
-def table(entries: Sequence[Entry]) -> str:
-    """A table of 80 columns with a line per network, by family; long titles are cut."""
+def table(entries: Sequence[Entry], width: int = _WIDTH) -> str:
+    """A table of so many columns with a line per network, by family; long titles are cut."""
     rows = [_HEADINGS, *(_row(entry) for entry in entries)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADINGS))]
     others = sum(widths) - widths[1] + 2 * (len(widths) - 1)
-    widths[1] = min(widths[1], max(_WIDTH - others, len(_HEADINGS[1])))
+    widths[1] = min(widths[1], max(width - others, len(_HEADINGS[1])))
     lines = [_line(_HEADINGS, widths)]
     for family, members in _by_family(entries):
         lines += [f"\n{family}\n", *(_line(_row(entry), widths) for entry in members)]
@@ -133,8 +135,8 @@ def _markdown_family(title: str, members: Sequence[Entry]) -> str:
     return f"\n## {title}\n\n" + (remark and f"{remark}\n") + "\n".join(rows) + "\n"
 
 
-def facts(entry: Entry) -> str:
-    """The facts of one network, a line each."""
+def facts(entry: Entry, width: int = _WIDTH) -> str:
+    """The facts of one network, a paragraph each of so many columns."""
     published = entry.published
     pairs = [
         ("name", entry.name),
@@ -154,7 +156,18 @@ def facts(entry: Entry) -> str:
         ("of which data", f"{entry.data_bytes:,} bytes" if entry.data_name else ""),
         ("SHA-256", entry.data_sha256),
     ]
-    return "".join(f"{key:<14}{value}\n" for key, value in pairs if value)
+    return "".join(_paragraph(key, value, width) for key, value in pairs if value)
+
+
+def _paragraph(key: str, value: str, width: int) -> str:
+    """A fact beside its name, wrapped between words; digests and the like stay whole."""
+    lines = wrap(
+        value,
+        max(width - _KEYS, _KEYS),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "".join(f"{'' if number else key:<{_KEYS}}{line}\n" for number, line in enumerate(lines))
 
 
 #: Renderers of `zoo list`, by format.

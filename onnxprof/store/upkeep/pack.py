@@ -20,6 +20,7 @@ from onnxprof.store.names import FAILED, file_stem, folders_of
 from onnxprof.store.summary import Summary
 from onnxprof.store.upkeep.thinning import thinned
 from onnxprof.store.walk import SUFFIX
+from onnxprof.writing import unwritable
 
 #: Hears how many of how many runs have been packed.
 Advance = Callable[[int, int], None]
@@ -71,8 +72,7 @@ def pack(
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        what = f"the archive cannot be written: {error.strerror or error}"
-        raise StoreError(what, where=str(output)) from error
+        raise unwritable(output, error, StoreError) from error
     return packing
 
 

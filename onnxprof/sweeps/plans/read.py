@@ -5,12 +5,11 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from onnxprof import folders
-from onnxprof.errors import UsageError
+from onnxprof.errors import UsageError, did_you_mean
 from onnxprof.model.dims.grammar import Size
 from onnxprof.plugins import registry
 from onnxprof.sweeps.plans.lines import Lines, lines_of
@@ -169,8 +168,7 @@ class _Reader:
         known = registry.backend_names()
         for name in names if table == "backends" else ():
             if name not in known:
-                close = get_close_matches(name, known, n=1)
-                hint = f"Did you mean {close[0]}? " if close else ""
+                hint = did_you_mean(name, known)
                 what = f"no backend is called {name!r}"
                 raise self._error(what, (*path, "name"), f"{hint}Known: {', '.join(known)}")
         return names
@@ -214,9 +212,7 @@ class _Reader:
         known: tuple[str, ...],
         listed: str = "",
     ) -> UsageError:
-        close = get_close_matches(key, known, n=1)
-        hint = f"Did you mean {close[0]}? " if close else ""
-        remedy = f"{hint}Allowed: {listed or ', '.join(known)}"
+        remedy = f"{did_you_mean(key, known)}Allowed: {listed or ', '.join(known)}"
         return self._error(f"{title} has no key {key!r}", path, remedy)
 
     def _error(self, what: str, path: tuple[str | int, ...], remedy: str) -> UsageError:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import product
 from typing import Any
 
-from onnxprof.errors import UsageError
+from onnxprof.errors import UsageError, choices
 from onnxprof.jobs.options import LARGEST, TABLE, Option
 from onnxprof.measure.budget import Budget
 from onnxprof.model.dims.grammar import Size, alternatives, of_values
@@ -179,8 +179,7 @@ def _allowed(key: str) -> str:
     if key == "batch":
         return f"a whole number from 1 to {_LARGEST_BATCH}"
     if isinstance(usual, StrEnum):
-        *others, last = (each.value for each in type(usual))
-        return f"{', '.join(others)} or {last}"
+        return choices(each.value for each in type(usual))
     if isinstance(usual, Budget | float):
         return f"seconds, {option.least:g} to {LARGEST:.0f}"
     if isinstance(usual, bool):

@@ -80,6 +80,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("scenarios matrix", "scenarios", 0),
         ("sweep status", "sweep-status", 0),
         ("zoo list", "zoo-list", 0),
+        ("zoo info lenet", "zoo-info", 0),
+        ("runs history net", "runs-history", 0),
     ],
 )
 def test_stdout_is_one_document(words: str, name: str, code: int, folder: Path, call: Call) -> None:
@@ -119,6 +121,38 @@ def test_a_site_says_what_it_made(folder: Path, call: Call) -> None:
     document = checked(done.out, "site-build")
     assert document["models"] == 2
     assert Path(document["index"]).is_file()
+
+
+def test_a_report_says_what_it_holds(folder: Path, call: Call) -> None:
+    pytest.importorskip("jinja2", reason="needs onnxprof[site]")
+    Store(folder / "runs").save(sample_run("net", 1, backend="ort", created="2027-01-01T00:00:00Z"))
+    done = call("report", "runs", "--json")
+    assert done.code == 0, done.err
+    document = checked(done.out, "report")
+    assert (document["models"], document["runs"]) == (2, 8)
+    assert (document["failed"], document["earlier"]) == (1, 1)
+    assert Path(document["path"]).stat().st_size == document["bytes"]
+    told = call("report", "runs").out.splitlines()[0]
+    assert told.startswith("2 models, 8 runs (1 failed) and 1 earlier one of a request, ")
+
+
+def test_a_history_has_every_run_with_what_it_is_against(folder: Path, call: Call) -> None:
+    store = Store(folder / "later")
+    for day, scale in (("01", 1.0), ("02", 1.5)):
+        store.save(sample_run("net", scale=scale, created=f"2026-01-{day}T00:00:00Z"))
+    lost = sample_run("net", created="2026-01-03T00:00:00Z")
+    store.save(dataclasses.replace(lost, timings=None, failure="killed at 2 GiB"))
+    words = ("runs", "history", "net", "--store", "later", "--json")
+    [asked] = checked(call(*words).out, "runs-history")["requests"]
+    first, second, third = asked["runs"]
+    assert (asked["count"], first["against"]) == (3, None)
+    assert second["against"]["created"] == "2026-01-01T00:00:00Z"
+    assert second["against"]["verdict"] == "slower"
+    assert second["against"]["ratio"] == pytest.approx(1.5, rel=0.05)
+    assert (third["outcome"], third["reason"]) == ("failed", "killed at 2 GiB")
+    assert (third["median_ms"], third["against"]) == (None, None)
+    [short] = checked(call(*words, "--limit", "1").out, "runs-history")["requests"]
+    assert (short["count"], len(short["runs"])) == (3, 1)
 
 
 def test_doctor_has_what_it_prints(folder: Path, call: Call) -> None:

@@ -164,14 +164,14 @@ def _seconds(duration: float | None, usual: float) -> float:
 
 
 def _named(text: str) -> Scenario:
-    from onnxprof.errors import UsageError
+    from onnxprof.errors import UsageError, choices, did_you_mean
     from onnxprof.records.scenarios.asked import Scenario
 
     try:
         return Scenario(text)
     except ValueError:
-        *others, last = (each.value for each in Scenario)
-        remedy = f"Choose {', '.join(others)} or {last}"
+        known = [each.value for each in Scenario]
+        remedy = f"{did_you_mean(text, known)}Choose {choices(known)}"
         raise UsageError(f"no scenario {text!r}", remedy=remedy) from None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprof.errors import UsageError
+from onnxprof.writing import refuse_unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +28,7 @@ def check_target(target: Path) -> None:
     """Raise UsageError for a file that no model should be written to."""
     if target.suffix.lower() != ".onnx":
         raise UsageError("--apply writes a model", where=str(target), remedy="End it in .onnx")
-    if not target.resolve().parent.is_dir():
-        raise UsageError("no such folder", where=str(target.resolve().parent))
+    refuse_unwritable(target)
 
 
 def applied(

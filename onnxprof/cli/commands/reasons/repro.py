@@ -94,12 +94,13 @@ def _run(text: str, store: Path | None, model: str) -> Run:
 
 def _prepare_folder(folder: Path) -> None:
     from onnxprof.errors import UsageError
+    from onnxprof.writing import no_folder
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         taken = next(folder.iterdir(), None)
     except OSError as error:
-        raise UsageError(f"no folder: {error.strerror or error}", where=str(folder)) from error
+        raise no_folder(folder, error) from error
     if taken is not None:
         raise UsageError(
             "has files in it", where=str(folder), remedy="Name a new or an empty folder"

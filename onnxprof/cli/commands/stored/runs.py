@@ -32,7 +32,7 @@ _LATER = {
     "import": Lazy(
         f"{_HERE}.imports.runs_import",
         "command",
-        "Make a run of what another profiler wrote about an ONNX file, and store it.",
+        "Store what another profiler wrote about an ONNX file as a run.",
         is_made=True,
     ),
     "history": Lazy(
@@ -146,7 +146,7 @@ def show(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Show a run: its facts, how its times add up, its slowest layers, its caveats.
+    """Show a run: facts, how its times add up, layers, caveats.
 
     Where several runs match, the newest good one is shown.
     """
@@ -195,7 +195,7 @@ def export(
         ),
     ] = "",
 ) -> None:
-    """Export runs: csv and parquet have a row a layer, json has everything.
+    """Export runs: csv and parquet have a row a layer, json all.
 
     spreadsheet is CSV whose names cannot become formulas, with a byte order mark.
     chrome is a trace for ui.perfetto.dev; model-explorer is an overlay of one run for Model
@@ -272,13 +272,14 @@ def _select(what: str, which: Which) -> list[Summary]:
 
 
 def _format(given: ExportFormat | None, output: str) -> ExportFormat:
-
     endings: dict[str, tuple[str, ...]] = dict.fromkeys(map(str, ExportFormat), (".csv",))
     endings |= dict.fromkeys(("json", "chrome", "model-explorer"), (".json",))
     endings |= dict.fromkeys(("bmf", "github-action-benchmark", "pytorch"), (".json",))
     endings["parquet"] = (".parquet",)
     endings["asv"] = ()  # a folder
-    return ExportFormat(file_format(given or "", output, endings, ExportFormat.CSV))
+    may_be_folders = (ExportFormat.MODEL_EXPLORER, ExportFormat.ASV)
+    found = file_format(given or "", output, endings, ExportFormat.CSV, folders=may_be_folders)
+    return ExportFormat(found)
 
 
 def _render(runs: Iterable[Run], chosen: ExportFormat, shelf: Shelf) -> Iterable[str | bytes]:
@@ -312,6 +313,7 @@ def _overlay(runs: Sequence[Run], output: str) -> None:
 
     from onnxprof.errors import UsageError
     from onnxprof.publish.overlays.model_explorer import files, node_data
+    from onnxprof.writing import no_folder
 
     chosen = ExportFormat.MODEL_EXPLORER
     is_file = output.lower().endswith(".json") and not Path(output).is_dir()
@@ -327,7 +329,7 @@ def _overlay(runs: Sequence[Run], output: str) -> None:
     try:
         Path(output).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"no folder: {error.strerror or error}", where=output) from error
+        raise no_folder(output, error) from error
     for name, text in files(runs).items():
         _deliver([text], str(Path(output) / name), chosen)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import OF_A_MODEL, Which, reads
-from onnxprof.cli.output import display, note
+from onnxprof.cli.choosing import OF_A_MODEL, Json, Which, reads
+from onnxprof.cli.output import deliver_document, display, note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from onnxprof.records.run import Run
 
 
-@reads("model", *OF_A_MODEL, "limit")
+@reads("model", *OF_A_MODEL, "limit", "as_json")
 def history(
     which: Which,
     model: Annotated[
@@ -24,13 +24,16 @@ def history(
         typer.Argument(metavar="MODEL", help="Part of a model's name, or all of it with * and ?."),
     ],
     limit: Annotated[int, typer.Option(min=1, help="The newest runs of each request.")] = 12,
+    as_json: Json = False,
 ) -> None:
     """Show each request's runs in order of time, with what changed from run to run.
 
     A right run is compared with the last right one before it, as `onnxprof compare` does it; below
     stands what differs from the run before. Failed runs and wrong outputs are never compared.
     """
+    from onnxprof.publish.history.lines import lines
     from onnxprof.publish.history.terminal import table
+    from onnxprof.publish.json.listing import history as document
     from onnxprof.publish.pages.catalogue import catalogue
     from onnxprof.store.folder import load_good
     from onnxprof.store.select import select
@@ -39,7 +42,10 @@ def history(
     chosen = select("", which.roots, which.filters, say=note)
     runs = _timed([run for _, run in load_good([each.path for each in chosen], note)])
     _warn_of_clocks(runs)
-    display(table(catalogue(runs), limit))
+    groups = lines(catalogue(runs), limit)
+    if as_json:
+        return deliver_document(document(groups))
+    return display(table(groups))
 
 
 def _timed(runs: Sequence[Run]) -> list[Run]:

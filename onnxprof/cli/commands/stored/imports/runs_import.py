@@ -96,7 +96,7 @@ def _import(
         str, typer.Option(metavar="DIR", help="Folder of runs, else $ONNXPROF_STORE, else runs.")
     ] = "",
 ) -> None:
-    """Make a run of what another profiler wrote about an ONNX file, and store it."""
+    """Store what another profiler wrote about an ONNX file as a run."""
     context = Context(batch, tuple(dim or ()), device_name, device_kind, runtime, threads)
     if dlperf:
         _refuse_more(model, files, context)

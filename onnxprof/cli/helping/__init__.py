@@ -1,0 +1,1 @@
+"""How `--help` writes parameters."""

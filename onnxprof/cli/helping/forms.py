@@ -1,0 +1,56 @@
+"""Parameters in a command's help as manuals write them: `MODEL...`, `[RUN]`, `--threads N`.
+
+typer would name Python's types (`<list[str]>`, `<int range>`) and put braces around arguments.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+#: What a value of a Python type is called, by what typer calls it.
+_KINDS = {"str": "TEXT", "path": "FILE", "int": "N", "float": "N"}
+_KINDS |= {"int range": "N", "float range": "N"}
+#: A list of choices that is longer stands in the description.
+_LONGEST = 40
+
+
+def reshape(command: Any) -> None:
+    """Have a command's help write its parameters so."""
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            _argument(parameter)
+        else:
+            _option(parameter)
+
+
+def _argument(parameter: Any) -> None:
+    name = str(parameter.metavar or parameter.name.upper()).replace("...", "").strip("[]{}")
+    many = "..." if parameter.nargs != 1 else ""
+    parameter.metavar = name
+    usage = f"{name}{many}" if parameter.required else f"[{name}]{many}"
+    parameter.get_usage_pieces = partial(_said, [usage])
+    parameter._rich_display_name = partial(_said, usage)
+    parameter.display_type_rich = partial(_said, "")
+
+
+def _option(parameter: Any) -> None:
+    if parameter.metavar is None:
+        parameter.display_type_rich = partial(_kind, parameter, parameter.display_type)
+
+
+def _kind(parameter: Any, told: Any, ctx: Any) -> str | None:
+    shown = told(ctx)
+    if not shown:
+        return shown
+    bare = str(shown).strip("<>")
+    if len(bare) <= _LONGEST:
+        return _KINDS.get(bare, bare)
+    name = str(parameter.name).rstrip("_").upper()
+    if bare not in (parameter.help or ""):
+        parameter.help = f"{parameter.help} {bare.replace('|', ', ')}."
+    return name
+
+
+def _said(answer: Any, *_: Any, **__: Any) -> Any:
+    return answer
