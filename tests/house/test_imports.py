@@ -116,6 +116,16 @@ def test_files_and_functions_stay_short(module: str) -> None:
             assert length <= MOST_LINES_OF_A_FUNCTION, f"{module}.{node.name}"
 
 
+def test_tests_stay_short_too() -> None:
+    long = [
+        path.relative_to(ROOT)
+        for top in ("benchmarks", "tests")
+        for path in (ROOT / top).rglob("*.py")
+        if len(path.read_text("utf-8").splitlines()) > MOST_LINES
+    ]
+    assert long == []
+
+
 def test_folders_stay_small() -> None:
     folders = [p.parent for top in ("benchmarks", "tests") for p in (ROOT / top).rglob("*.py")]
     large = {SOURCES["onnxprof.zoo"] / "networks"}
