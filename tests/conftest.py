@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 # What they assert is shown as in a test.
-pytest.register_assert_rewrite("support.sweeps.killed")
+pytest.register_assert_rewrite("support.store.same", "support.sweeps.killed")
 pytest_plugins = ["support.session"]
 
 # A busy machine is no bug: no test fails for being slow.

@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from support.habits.commands import inside
 from support.networks import models
 from typer.testing import CliRunner
 
@@ -65,21 +66,18 @@ def test_runs_of_a_store_are_those_that_the_command_shows(lenet: Path, tmp_path:
 def test_the_text_is_that_of_the_command(lenet: Path, tmp_path: Path) -> None:
     words = ["profile", str(lenet), "--batch", "1,2", "--store", str(tmp_path / "runs")]
     words += ["--threads", "1", "--budget", "0.05", "--no-verify", "--no-parity"]
-    done = subprocess.run(
-        [sys.executable, "-m", "onnxprof", *words], capture_output=True, text=True, check=True
-    )
-    assert op.load(tmp_path / "runs").table() == done.stdout
+    done = inside(*words)
+    assert done.code == 0, done.err
+    assert op.load(tmp_path / "runs").table() == done.out
 
 
 def test_the_document_of_the_command_has_the_same_runs(lenet: Path, tmp_path: Path) -> None:
     words = ["profile", str(lenet), str(tmp_path / "gone.onnx"), "--batch", "1", "--json"]
     words += ["--store", str(tmp_path / "runs"), "--threads", "1", "--budget", "0.05"]
     words += ["--no-verify", "--no-parity"]
-    done = subprocess.run(
-        [sys.executable, "-m", "onnxprof", *words], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2, done.stderr
-    told = json.loads(done.stdout)
+    done = inside(*words)
+    assert done.code == 2, done.err
+    told = json.loads(done.out)
     assert told["schema"] == "onnxprof.profile/1"
     [run] = told["runs"]
     assert Path(run["path"]).is_file()

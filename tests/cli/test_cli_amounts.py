@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.habits.commands import inside
 from support.networks import models
 
 from onnxprof.records.run import Run
@@ -20,15 +19,8 @@ BARE = ("--no-parity", "--no-verify", "--no-telemetry", "--timer", "trace")
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "onnxprof", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+    done = inside(*arguments, folder=folder)
+    return done.code, done.out, done.err
 
 
 def profiled(folder: Path, *arguments: str) -> tuple[Run, str]:

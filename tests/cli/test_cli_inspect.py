@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.habits.commands import inside
 from support.networks import models
 from support.places import DATA
 
@@ -134,12 +135,9 @@ def test_a_model_is_read_elsewhere_and_listed_without_rich(lenet, variables, imp
 def test_a_narrow_encoding_gets_the_same_table_in_ascii(lenet):
     shown = {}
     for encoding in ("utf-8", "ascii"):
-        environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "70"}
-        done = subprocess.run(
-            [sys.executable, "-m", "onnxprof", "inspect", lenet],
-            **{"capture_output": True, "check": True, "env": environment},
-        )
-        shown[encoding] = done.stdout.decode(encoding)
+        done = inside("inspect", lenet, env={"COLUMNS": "70"}, encoding=encoding)
+        assert done.code == 0
+        shown[encoding] = done.out
     words = {key: re.findall(r"[\w/]+", text) for key, text in shown.items()}
     assert words["ascii"] == words["utf-8"]
     assert len(words["ascii"]) > 100

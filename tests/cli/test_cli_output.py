@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.habits.commands import inside
 from support.networks import models
 from support.places import ROOT
 
@@ -74,9 +75,9 @@ def test_a_run_is_shown_in_any_encoding(folder: Path, encoding: str) -> None:
     ],
 )
 def test_every_command_writes_in_ascii(folder: Path, words: str) -> None:
-    done = onnxprof(folder, *words.split(), encoding="ascii")
-    assert b"bug in" not in done.stderr
-    assert done.returncode in (0, 2)
+    done = inside(*words.split(), folder=folder, encoding="ascii")
+    assert "bug in" not in done.err
+    assert done.code in (0, 2)
 
 
 def test_a_run_is_measured_and_stored_in_a_narrow_encoding(folder: Path) -> None:
@@ -155,9 +156,9 @@ def test_other_endings_are_refused(given: str, output: str, match: str) -> None:
 )
 @pytest.mark.parametrize("rest", ["-o out.ods", "-o out.csv --format json"])
 def test_every_command_refuses_them_before_it_works(folder: Path, words: str, rest: str) -> None:
-    done = onnxprof(folder, *words.split(), *rest.split())
-    assert done.returncode == 2
-    assert b"csv (.csv)" in done.stderr, done.stderr
+    done = inside(*words.split(), *rest.split(), folder=folder)
+    assert done.code == 2
+    assert "csv (.csv)" in done.err, done.err
     assert not list(folder.glob("out.*"))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.habits.commands import inside
 from support.networks import models
 
 from onnxprof.records.step import Granularity
@@ -33,14 +34,23 @@ def start(*arguments: object, folder: Path, **options) -> subprocess.Popen[str]:
     )
 
 
-def run(*arguments: object, folder: Path, **options) -> tuple[int, str, str]:
+def apart(*arguments: object, folder: Path, **options) -> tuple[int, str, str]:
+    """In a process of its own, as a user runs it."""
     process = start(*arguments, folder=folder, **options)
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
 
 
-def profile(*arguments: object, folder: Path, **options) -> tuple[int, str, str]:
-    return run("profile", *arguments, "--budget", "0.1", "--threads", "1", folder=folder, **options)
+def run(*arguments: object, folder: Path) -> tuple[int, str, str]:
+    done = inside(*arguments, folder=folder)
+    return done.code, done.out, done.err
+
+
+QUICK = ("--budget", "0.1", "--threads", "1")
+
+
+def profile(*arguments: object, folder: Path) -> tuple[int, str, str]:
+    return run("profile", *arguments, *QUICK, folder=folder)
 
 
 def refused(result: tuple[int, str, str], *words: str) -> None:
@@ -55,7 +65,7 @@ def refused(result: tuple[int, str, str], *words: str) -> None:
 
 def test_from_a_file_to_a_csv_that_adds_up(tmp_path: Path) -> None:
     models.save(models.lenet(), tmp_path, "lenet.onnx")
-    code, out, err = profile("lenet.onnx", "--batch", "1,8", folder=tmp_path)
+    code, out, err = apart("profile", "lenet.onnx", "--batch", "1,8", *QUICK, folder=tmp_path)
     assert code == 0, err
     assert "lenet, batch 1" in out
     assert "lenet on ort" in out
@@ -64,7 +74,7 @@ def test_from_a_file_to_a_csv_that_adds_up(tmp_path: Path) -> None:
     assert "lenet, batch 8" in out
     assert "2 runs stored in runs" in err
     assert all(len(line) <= 80 for line in out.splitlines())
-    code, out, err = run("runs", "export", "--format", "csv", folder=tmp_path)
+    code, out, err = apart("runs", "export", "--format", "csv", folder=tmp_path)
     assert code == 0, err
     rows = list(csv.DictReader(out.splitlines()))
     for batch in ("1", "8"):
@@ -254,7 +264,8 @@ def test_a_full_disk_is_one_line_and_leaves_earlier_runs_whole(tmp_path: Path) -
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
 
-    code, _, err = profile("model.onnx", "--batch", 1, folder=tmp_path, preexec_fn=no_room)
+    command = ("profile", "model.onnx", "--batch", 1, *QUICK)
+    code, _, err = apart(*command, folder=tmp_path, preexec_fn=no_room)
     assert code == 2
     assert "Traceback" not in err
     after = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}

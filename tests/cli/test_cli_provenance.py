@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from support.habits.commands import inside
 from support.networks import models
 
 from onnxprof.publish.tables import provenance as shown
@@ -64,14 +63,8 @@ def test_csv_has_a_line_a_step() -> None:
 
 
 def run(*arguments: object, folder: Path) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "onnxprof", "provenance", *map(str, arguments), "--budget", "0.05"],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+    done = inside("provenance", *arguments, "--budget", "0.05", folder=folder)
+    return done.code, done.out, done.err
 
 
 @pytest.mark.parametrize("backend", ["ort", "torch"])

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.habits.commands import inside
 from support.networks import models
 
 from onnxprof.cli.options import parse_duration
@@ -47,9 +48,8 @@ def start(*arguments: object, folder: Path, **options) -> subprocess.Popen[str]:
 
 
 def run(*arguments: object, folder: Path) -> tuple[int, str, str]:
-    process = start(*arguments, folder=folder)
-    out, err = process.communicate(timeout=240)
-    return process.returncode, out, err
+    done = inside(*arguments, folder=folder)
+    return done.code, done.out, done.err
 
 
 @pytest.fixture

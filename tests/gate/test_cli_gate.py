@@ -1,17 +1,15 @@
-"""`onnxprof gate` as a user runs it, on models of a small repository."""
+"""`onnxprof gate` by the command line, on models of a small repository."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import typer
 from support.gates.repositories import SETTINGS, Repository, repository
 from support.gates.slowdowns import network
+from support.habits.commands import inside
 from typer.testing import CliRunner
 
 from onnxprof.cli.commands.gate import gate
@@ -23,12 +21,8 @@ QUICK = ("--processes", "4", "--budget", "0.2", "--threads", "1", "--batch", "64
 
 
 def run(*arguments: str, folder: Path, **environ: str) -> tuple[int, str, str]:
-    found = subprocess.run(
-        [sys.executable, "-m", "onnxprof", "gate", *arguments],
-        **{"cwd": folder, "capture_output": True, "text": True, "check": False, "timeout": 300},
-        env={**os.environ, **SETTINGS, "COLUMNS": "80", **environ},
-    )
-    return found.returncode, found.stdout, found.stderr
+    done = inside("gate", *arguments, folder=folder, env={**SETTINGS, "COLUMNS": "80", **environ})
+    return done.code, done.out, done.err
 
 
 @pytest.fixture(scope="module")

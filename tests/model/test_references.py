@@ -1,119 +1,37 @@
-"""References: Hugging Face and the ONNX Model Zoo, against servers on the loopback."""
+"""References: files of Hugging Face's repositories, from a server on the loopback."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from urllib.parse import unquote
 
 import pytest
 from support.networks import models
+from support.sources.served import (
+    COMMIT,
+    DIGEST,
+    MODEL,
+    Server,
+    alone,
+    entry,
+    list_hub,
+    put,
+)
 
-from onnxprof.errors import ModelError, StoreError, UsageError
+from onnxprof.errors import ModelError, UsageError
 from onnxprof.jobs.options import Options
 from onnxprof.jobs.sweep import plan
 from onnxprof.model.file import open_model
-from onnxprof.model.sources import onnx_hub, policy
+from onnxprof.model.sources import policy
 from onnxprof.model.sources.resolve import resolve
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-MODEL = models.linear().SerializeToString()
-DIGEST = hashlib.sha256(MODEL).hexdigest()
-
-
-class Server:
-    """Files by address, how to answer for them, and what was asked."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.status: dict[str, tuple[int, str]] = {}
-        self.cut: set[str] = set()
-        self.other: dict[str, bytes] = {}
-        self.asked: list[str] = []
-        self.url = ""
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    state = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.answer(False)
-
-        def do_GET(self) -> None:
-            self.answer(True)
-
-        def answer(self, whole: bool) -> None:
-            path = unquote(self.path.partition("?")[0]).lstrip("/")
-            for revision in ("main", "v1.0"):
-                path = path.replace(f"/resolve/{revision}/", f"/resolve/{COMMIT}/")
-            state.asked.append(f"{self.command} {path}")
-            code, header = state.status.get(path, (200 if path in state.files else 404, ""))
-            body = state.files.get(path, b"") if code == 200 else b"no"
-            self.send_response(code)
-            if code == 200:
-                self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
-            if code == 404 and not header:
-                header = "EntryNotFound"
-            if header:
-                self.send_header("X-Error-Code", header)
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if whole:
-                body = state.other.get(path, body)
-                self.wfile.write(body[: len(body) // 2] if path in state.cut else body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{http.server_port}"
-    thread = Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    yield state
-    http.shutdown()
-    http.server_close()
-    thread.join()
 
 
 @pytest.fixture(autouse=True)
-def _surroundings(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ONNXPROF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hf"))
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setenv("ONNXPROF_HUB", server.url)
-    names = ("ONNXPROF_OFFLINE", "HF_HUB_OFFLINE", "HF_TOKEN", "ONNXPROF_MAX_DOWNLOAD")
-    for name in (*names, "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def put(server: Server, file: str, data: bytes, repo: str = "org/net") -> str:
-    path = f"{repo}/resolve/{COMMIT}/{file}"
-    server.files[path] = data
-    return path
-
-
-def entry(name: str, opset: int = 12, path: str = "", **facts: object) -> dict[str, object]:
-    metadata = {"model_sha": DIGEST, "model_bytes": len(MODEL), **facts}
-    place = path or f"validated/{name.lower()}-{opset}.onnx"
-    return {"model": name, "model_path": place, "opset_version": opset, "metadata": metadata}
-
-
-def list_hub(server: Server, *entries: dict[str, object]) -> None:
-    server.files["ONNX_HUB_MANIFEST.json"] = json.dumps(entries).encode()
-    for each in entries:
-        server.files.setdefault(str(each["model_path"]), MODEL)
-
-
-# Hugging Face
+def server(tmp_path: Path) -> Iterator[Server]:
+    with alone(tmp_path) as state:
+        yield state
 
 
 def test_a_file_of_a_repository_with_its_commit(server: Server) -> None:
@@ -273,151 +191,6 @@ def test_progress_reaches_the_end(server: Server) -> None:
         seen: list[tuple[str, int, int]] = []
         resolve(reference, lambda *step, seen=seen: seen.append(step))
         assert seen[-1][1:] == (len(MODEL), len(MODEL))
-
-
-# The ONNX Model Zoo
-
-
-def test_a_model_of_the_zoo_at_the_largest_opset(server: Server) -> None:
-    list_hub(server, entry("ResNet 50", 7), entry("ResNet 50", 12), entry("Other", 20))
-    found = resolve("hub:resnet 50")
-    assert (found.reference, found.name) == ("hub:ResNet 50@12", "resnet 50-12")
-    assert found.path.read_bytes() == MODEL
-    assert resolve("hub:ResNet 50@7").reference == "hub:ResNet 50@7"
-    server.asked.clear()
-    resolve("hub:ResNet 50@12")
-    assert server.asked == []
-
-
-@pytest.mark.parametrize(
-    ("name", "hint"), [("restnet", "It has ResNet, "), ("resnet@9", "It has 12")]
-)
-def test_a_name_that_the_zoo_does_not_have(server: Server, name: str, hint: str) -> None:
-    list_hub(server, entry("ResNet"))
-    with pytest.raises(UsageError, match=hint):
-        resolve(f"hub:{name}")
-
-
-def files(tmp_path: Path) -> list[Path]:
-    return [p for p in (tmp_path / "cache" / "hub").glob("*") if not p.name.startswith("manifest")]
-
-
-def test_a_cut_download_is_removed(server: Server, tmp_path: Path) -> None:
-    list_hub(server, entry("Net"))
-    server.cut.add("validated/net-12.onnx")
-    with pytest.raises(ModelError, match="removed"):
-        resolve("hub:net")
-    assert files(tmp_path) == []
-    server.cut.clear()
-    assert resolve("hub:net").path.read_bytes() == MODEL
-
-
-@pytest.mark.parametrize("sent", [MODEL[:-1] + b"?", MODEL + b"more", b"<html>log in</html>"])
-def test_other_bytes_are_refused_and_removed(server: Server, tmp_path: Path, sent: bytes) -> None:
-    list_hub(server, entry("Net"))
-    server.files["validated/net-12.onnx"] = sent
-    with pytest.raises(ModelError, match=r"SHA-256|bytes where the manifest says"):
-        resolve("hub:net")
-    assert files(tmp_path) == []
-
-
-def test_a_damaged_cached_model_is_fetched_again(server: Server) -> None:
-    list_hub(server, entry("Net"))
-    path = resolve("hub:net").path
-    path.write_bytes(b"x" * len(MODEL))
-    assert resolve("hub:net").path.read_bytes() == MODEL
-
-
-@pytest.mark.parametrize("path", ["../x.onnx", "/etc/x.onnx", "a/../../x.onnx", "a\\b.onnx", ""])
-def test_a_manifest_may_not_lead_elsewhere(
-    server: Server, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    listed = {**entry("Net"), "model_path": path}
-    server.files["ONNX_HUB_MANIFEST.json"] = json.dumps([listed]).encode()
-    with pytest.raises(UsageError, match="no file of a repository"):
-        resolve("hub:net")
-    (tmp_path / "ONNX_HUB_MANIFEST.json").write_text(json.dumps([listed]))
-    monkeypatch.setenv("ONNXPROF_HUB", str(tmp_path))
-    with pytest.raises(UsageError, match="no file of a repository"):
-        resolve("hub:net")
-
-
-@pytest.mark.parametrize("text", ["{}", "[1]", '[{"model": 1}]', "[" * 9000, "<html>", '{"a": 1}'])
-def test_a_manifest_that_is_none(server: Server, text: str, tmp_path: Path) -> None:
-    server.files["ONNX_HUB_MANIFEST.json"] = text.encode()
-    with pytest.raises((ModelError, UsageError), match=r"manifest|no such model"):
-        resolve("hub:net")
-    assert files(tmp_path) == []
-
-
-def test_an_entry_without_a_digest_is_not_offered(server: Server) -> None:
-    list_hub(server, entry("Net", model_sha=""), entry("Other"))
-    with pytest.raises(UsageError, match="It has Other"):
-        resolve("hub:net")
-
-
-def test_offline_and_unreachable_hub(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    list_hub(server, entry("Net"), entry("Far"))
-    resolve("hub:net")
-    monkeypatch.setenv("ONNXPROF_OFFLINE", "1")
-    assert resolve("hub:net").path.read_bytes() == MODEL
-    with pytest.raises(ModelError, match=r"ONNXPROF_OFFLINE is set.* put it at .*far-12"):
-        resolve("hub:far")
-    monkeypatch.delenv("ONNXPROF_OFFLINE")
-    monkeypatch.setenv("ONNXPROF_HUB", "http://127.0.0.1:9")
-    with pytest.raises(ModelError, match="no connection"):
-        resolve("hub:net")
-
-
-def test_a_file_put_into_the_cache_by_hand_is_checked_and_used(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    list_hub(server, entry("Net"))
-    path = resolve("hub:net").path
-    for each in path.parent.glob("net*"):
-        each.unlink()
-    path.write_bytes(MODEL)
-    monkeypatch.setenv("ONNXPROF_OFFLINE", "1")
-    assert resolve("hub:net").path == path
-
-
-def test_what_the_hub_server_answers(server: Server) -> None:
-    with pytest.raises(ModelError, match="the server answered 404"):
-        resolve("hub:net")
-    list_hub(server, entry("Net"))
-    del server.files["validated/net-12.onnx"]
-    with pytest.raises(ModelError, match=r"the server answered 404.*ONNXPROF_HUB"):
-        resolve("hub:net")
-
-
-def test_a_folder_serves_as_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "m").mkdir()
-    (tmp_path / "m" / "n.onnx").write_bytes(MODEL)
-    manifest = json.dumps([entry("Net", path="m/n.onnx"), entry("Gone", path="m/g.onnx")])
-    (tmp_path / "ONNX_HUB_MANIFEST.json").write_text(manifest)
-    monkeypatch.setenv("ONNXPROF_HUB", f"file://{tmp_path}")
-    assert resolve("hub:NET").path == tmp_path / "m" / "n.onnx"
-    with pytest.raises(ModelError, match="no such file"):
-        resolve("hub:gone")
-    (tmp_path / "m" / "n.onnx").write_bytes(MODEL + b"\0")
-    with pytest.raises(ModelError, match="tampered"):
-        resolve("hub:net")
-    assert (tmp_path / "m" / "n.onnx").exists()
-
-
-def test_a_cache_that_is_no_folder(server: Server, tmp_path: Path) -> None:
-    list_hub(server, entry("Net"))
-    (tmp_path / "cache").write_text("a file")
-    with pytest.raises(StoreError, match="cannot be written"):
-        resolve("hub:net")
-
-
-def test_the_pinned_sources_are_a_commit_and_its_mirror() -> None:
-    assert onnx_hub.MANIFEST_BASE.endswith(onnx_hub.COMMIT)
-    assert len(onnx_hub.COMMIT) == 40
-
-
-# Everywhere
 
 
 def test_a_planned_run_can_be_repeated_and_its_worker_needs_no_network(server: Server) -> None:

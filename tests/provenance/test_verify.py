@@ -6,9 +6,10 @@ import logging
 from pathlib import Path
 
 import pytest
+from support.elements.twins import half
 from support.networks import models
 from support.networks.models import node, value
-from support.networks.provenance_corpus import CORPUS, duplicates, half, residual
+from support.networks.provenance_corpus import CORPUS, duplicates, residual
 from support.runs.verified import BAR, ZOO_BAR, assert_true, opened, share, swapped
 
 from onnxprof.errors import BackendError

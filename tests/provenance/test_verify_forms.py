@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto, numpy_helper
+from support.elements.twins import twin
 from support.networks import models
 from support.networks.models import ints, model, node, value
-from support.networks.provenance_corpus import convolutions, linears, residual, scalar, twin
+from support.networks.provenance_corpus import convolutions, linears, residual, scalar
 from support.runs.verified import opened
 
 from onnxprof.provenance.verify.likeness import Original, likeness

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import strategies
 from support.sites import failed_run, runs
-from test_store import assert_same
+from support.store.same import assert_same
 
 from onnxprof.errors import StoreError, UsageError
 from onnxprof.publish.site.worklist import of_stores

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import json
 import os
 import re
 import resource
@@ -18,15 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import strategies
-from support.places import ROOT
+from support.store.same import assert_same
 
 from onnxprof import folders
-from onnxprof.analysis.step_times import divided
 from onnxprof.errors import StoreError
-from onnxprof.records import device, layer, parity, step, telemetry, warning
-from onnxprof.records import run as records
+from onnxprof.records import step
 from onnxprof.records.run import Run
-from onnxprof.records.timings import Timings
 from onnxprof.store import folder as store
 from onnxprof.store import parquet
 from onnxprof.store.answers import answers
@@ -36,17 +32,6 @@ from onnxprof.store.formats import archive
 from onnxprof.store.names import path_part
 from onnxprof.testing import sample_run
 
-DOCUMENT = ROOT / "docs" / "store.md"
-
-
-def assert_same(left: Run, right: Run) -> None:
-    assert dataclasses.replace(left, timings=None) == dataclasses.replace(right, timings=None)
-    assert (left.timings is None) == (right.timings is None)
-    for f in dataclasses.fields(Timings) if left.timings else ():
-        a, b = getattr(left.timings, f.name), getattr(right.timings, f.name)
-        assert np.array_equal(a, b)
-        assert np.asarray(a).dtype == np.asarray(b).dtype, f.name
-
 
 def failed(run: Run, why: str = "killed at 2 GiB") -> Run:
     return dataclasses.replace(run, timings=None, failure=why, steps=())
@@ -54,17 +39,6 @@ def failed(run: Run, why: str = "killed at 2 GiB") -> Run:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
-
-
-def rewritten(source: Path, target: Path, **changes: bytes | None) -> Path:
-    """A copy with other metadata; None drops a key."""
-    table = pq.read_table(source)
-    metadata = dict(pq.read_metadata(source).metadata)
-    for key, value in changes.items():
-        metadata[f"onnxprof.{key}".encode()] = value
-    kept = {key: value for key, value in metadata.items() if value is not None}
-    pq.write_table(table.replace_schema_metadata(kept), target)
-    return target
 
 
 @settings(max_examples=60)
@@ -273,103 +247,6 @@ def test_a_run_that_contradicts_itself_is_not_written(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_damaged_and_foreign_files_are_named(tmp_path: Path) -> None:
-    good = Store(tmp_path / "s").save(sample_run())
-    data = good.read_bytes()
-    half = len(data) // 2
-    for name, content in {
-        "empty": b"",
-        "text": b"model,device\n",
-        "short": data[:-9],
-        "half": data[:half],
-        "zeros": bytes(len(data)),
-        "magic": b"PAR1PAR1",
-    }.items():
-        path = tmp_path / f"{name}.parquet"
-        path.write_bytes(content)
-        with pytest.raises(StoreError, match=f"{name}.parquet: cannot be read") as caught:
-            store.load(path)
-        assert "\n" not in str(caught.value)
-    with pytest.raises(StoreError, match="no such file"):
-        store.load(tmp_path / "absent.parquet")
-    pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
-    with pytest.raises(StoreError, match="not one that onnxprof wrote"):
-        store.load(tmp_path / "other.parquet")
-
-
-def test_a_flipped_bit_in_the_samples_is_noticed(tmp_path: Path) -> None:
-    path = Store(tmp_path).save(sample_run())
-    column = pq.read_metadata(path).row_group(0).column(4)
-    data = bytearray(path.read_bytes())
-    data[column.data_page_offset + column.total_compressed_size // 2] ^= 16
-    path.write_bytes(data)
-    with pytest.raises(StoreError, match="cannot be read"):
-        store.load(path)
-
-
-def test_an_unknown_schema_is_refused_by_name(tmp_path: Path) -> None:
-    path = rewritten(Store(tmp_path / "s").save(sample_run()), tmp_path / "n.parquet", schema=b"7")
-    for read in (parquet.read_run, parquet.read_summary):
-        with pytest.raises(StoreError, match=r"schema version 7; this onnxprof knows version 1"):
-            read(path)
-
-
-@pytest.mark.parametrize("run", [None, b"{}", b"[]", b"{", b"null", b'{"timings":null}'])
-def test_damaged_facts_are_refused(tmp_path: Path, run: bytes | None) -> None:
-    path = rewritten(Store(tmp_path / "s").save(sample_run()), tmp_path / "n.parquet", run=run)
-    with pytest.raises(StoreError, match="cannot be read"):
-        store.load(path)
-    path = rewritten(path, tmp_path / "m.parquet", summary=run)
-    with pytest.raises(StoreError, match="cannot be read"):
-        parquet.read_summary(path)
-
-
-@pytest.mark.parametrize(
-    "timings",
-    [
-        {"latency": 79},
-        {"step": [3, 51]},
-        {"step": [150]},
-        {"step": [1, 150]},
-        {"latency": -1, "traced": 131},
-        {"warmup": "8"},
-        {"step": [-3, -50]},
-    ],
-)
-def test_counts_that_do_not_fit_the_rows_are_refused(
-    tmp_path: Path, timings: dict[str, object]
-) -> None:
-    good = Store(tmp_path / "s").save(sample_run())
-    facts = json.loads(pq.read_metadata(good).metadata[parquet.RUN_KEY])
-    facts["timings"] |= timings
-    path = rewritten(good, tmp_path / "n.parquet", run=json.dumps(facts).encode())
-    with pytest.raises(StoreError, match="cannot be read"):
-        store.load(path)
-
-
-def test_unknown_facts_are_ignored(tmp_path: Path) -> None:
-    run = sample_run()
-    good = Store(tmp_path / "s").save(run)
-    facts = json.loads(pq.read_metadata(good).metadata[parquet.RUN_KEY])
-    facts["later"] = facts["request"]["later"] = 1
-    facts["tensors"]["later"] = [1]
-    path = rewritten(good, tmp_path / "n.parquet", run=json.dumps(facts).encode())
-    assert_same(store.load(path), run)
-
-
-def test_a_list_goes_on_past_what_cannot_be_read(tmp_path: Path) -> None:
-    root = tmp_path / "runs"
-    good = sample_run()
-    path = Store(root).save(good)
-    (path.parent / "bad.parquet").write_bytes(b"PAR1")
-    (path.parent / ".hidden.parquet").write_bytes(b"left over")
-    (path.parent / ".1234.tmp").write_bytes(b"left over")
-    runs, problems = store.load_all([root, root / "sample", tmp_path / "absent"])
-    assert len(runs) == 1
-    assert_same(runs[0], good)
-    assert [Path(problem.where).name for problem in problems] == ["bad.parquet"]
-
-
 def test_stores_merge_oldest_first(tmp_path: Path) -> None:
     for i, folder in enumerate("bac"):
         Store(tmp_path / folder).save(sample_run(folder, created=f"2026-01-0{3 - i}T00:00:00Z"))
@@ -422,127 +299,6 @@ def test_a_big_run_stays_small(tmp_path: Path) -> None:
     table = sample_table(1, ["Conv", "Relu", "Gemm"] * 600)
     path = Store(tmp_path).save(dataclasses.replace(sample_run(), table=table))
     assert path.stat().st_size < 250_000
-
-
-@pytest.mark.parametrize(
-    "cls",
-    [
-        records.Run,
-        records.Request,
-        layer.ModelFacts,
-        device.Device,
-        layer.LayerTable,
-        layer.Layer,
-        layer.Tensor,
-        step.Step,
-        warning.RunWarning,
-        parity.Parity,
-        parity.OutputParity,
-        telemetry.Telemetry,
-        telemetry.Series,
-        telemetry.Energy,
-        telemetry.Absence,
-        parquet.Summary,
-    ],
-)
-def test_the_document_names_every_field(cls: type) -> None:
-    text = DOCUMENT.read_text("utf-8")
-    missing = [f.name for f in dataclasses.fields(cls) if f"`{f.name}`" not in text]
-    assert missing == []
-
-
-def test_the_document_names_columns_keys_and_values() -> None:
-    text = DOCUMENT.read_text("utf-8")
-    keys = [key.decode() for key in (parquet.SCHEMA_KEY, parquet.RUN_KEY, parquet.SUMMARY_KEY)]
-    facts = json.loads(parquet._metadata(sample_run())[parquet.RUN_KEY])
-    kinds = [
-        *telemetry.Quantity,
-        *layer.LayerKind,
-        *step.Confidence,
-        *warning.WarningKind,
-        *step.Granularity,
-        *step.Timer,
-    ]
-    wanted = [*archive.COLUMNS, *parquet.KINDS, *keys, *facts, *facts["timings"], *kinds]
-    assert [name for name in wanted if f"`{name}`" not in text] == []
-
-
-def test_the_document_names_every_column_of_the_exports() -> None:
-    from onnxprof.publish.tables import runs as runlist
-    from onnxprof.publish.tables import timings as timing_csv
-
-    text = DOCUMENT.read_text("utf-8")
-    wanted = [*timing_csv.COLUMNS, *timing_csv.timing_table([]).column_names, *runlist.COLUMNS]
-    assert [name for name in wanted if f"`{name}`" not in text] == []
-
-
-def timed_by(timer: step.Timer, *, cut: bool = False, hosted: bool = False) -> records.Run:
-    """A run with prefixes or the host's times, or both, which the timer may need."""
-    run = sample_run()
-    assert run.timings is not None
-    rounds = np.array([[1], [90], [140], [200]]) * 1_000 + np.arange(5)
-    timings = dataclasses.replace(
-        run.timings,
-        timer=timer,
-        prefix_ns=rounds if cut else run.timings.prefix_ns,
-        prefix_steps=(0, 1, 2, 3) if cut else (),
-        host_ns=run.timings.step_ns * 2 if hosted else run.timings.host_ns,
-    )
-    return dataclasses.replace(run, timings=timings)
-
-
-def without_timer(run: records.Run, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
-    """The file that a version wrote which did not store the timer."""
-    written = parquet.encoding.run_to_json
-    older = {k: v for k, v in written(run).items() if k != "timer"}
-    monkeypatch.setattr(parquet.encoding, "run_to_json", lambda _: older)
-    path = Store(folder).save(run)
-    monkeypatch.undo()
-    return path
-
-
-@pytest.mark.parametrize(
-    ("timer", "cut", "hosted"),
-    [
-        (step.Timer.TRACE, False, False),
-        (step.Timer.PREFIX, True, False),
-        (step.Timer.CUPTI, False, True),
-        (step.Timer.CUPTI, True, True),
-    ],
-)
-def test_runs_that_name_no_timer_have_the_one_whose_times_were_printed(
-    timer: step.Timer, cut: bool, hosted: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    run = timed_by(timer, cut=cut, hosted=hosted)
-    older = parquet.read_run(without_timer(run, monkeypatch, tmp_path))
-    assert older.timings is not None
-    assert older.timings.timer is timer
-    assert older.timer == timer.value
-    assert np.array_equal(divided(older).step_ns, divided(run).step_ns)
-
-
-def test_prefixes_that_were_asked_for_give_the_times_beside_a_device_that_has_its_own(
-    tmp_path: Path,
-) -> None:
-    run = timed_by(step.Timer.PREFIX, cut=True, hosted=True)
-    found = parquet.read_run(Store(tmp_path).save(run))
-    assert found.timer == "prefix"
-    bare = divided(timed_by(step.Timer.PREFIX, cut=True)).step_ns
-    assert np.array_equal(divided(found).step_ns, bare)
-    assert not np.array_equal(divided(timed_by(step.Timer.CUPTI, hosted=True)).step_ns, bare)
-
-
-@pytest.mark.parametrize("timer", [step.Timer.AUTO, step.Timer.PREFIX, step.Timer.CUPTI])
-def test_a_timer_without_its_times_is_neither_written_nor_read(
-    timer: step.Timer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with pytest.raises(StoreError, match=f"the {timer} timer has no times"):
-        Store(tmp_path).save(timed_by(timer))
-    facts = parquet.encoding.run_to_json(sample_run()) | {"timer": timer.value}
-    monkeypatch.setattr(parquet.encoding, "run_to_json", lambda _: facts)
-    path = Store(tmp_path).save(sample_run())
-    with pytest.raises(StoreError, match=f"the {timer} timer has no times"):
-        parquet.read_run(path)
 
 
 def test_a_summary_that_another_version_derived_is_derived_anew(

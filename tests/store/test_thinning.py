@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import strategies
-from test_store import assert_same
+from support.store.same import assert_same
 
 from onnxprof.analysis import intervals
 from onnxprof.analysis.reconcile import reconcile

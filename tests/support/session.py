@@ -28,6 +28,7 @@ SPREAD = frozenset(
         "tests/backends/openvino/test_openvino_layers.py",
         "tests/backends/openvino/test_openvino_prefix.py",
         "tests/backends/torch/test_torch_backend.py",
+        "tests/backends/torch/test_torch_devices.py",
         "tests/backends/torch/test_torch_zoo.py",
         "tests/checks/test_batchproof.py",
         "tests/zoo/test_zoo.py",

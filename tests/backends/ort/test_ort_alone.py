@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from support.elements.twins import half
 from support.networks import models
 from support.networks.detection import head
-from support.networks.provenance_corpus import CORPUS, half, residual
+from support.networks.provenance_corpus import CORPUS, residual
 from support.runs.verified import Checked, opened
 
 from onnxprof.backends.ort.check.alone import Alone, model_of

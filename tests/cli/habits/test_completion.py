@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from support.habits.commands import inside
 from support.places import ROOT
 
 from onnxprof.cli.completing.candidates import candidates
@@ -168,13 +169,11 @@ def test_tab_imports_no_runtime_and_opens_nothing() -> None:
 
 @pytest.mark.parametrize("shell", Shell)
 def test_a_script_is_printed_for_each_shell(shell: Shell) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "onnxprof", "completion", shell], capture_output=True, text=True
-    )
-    assert done.stdout == SCRIPTS[shell]
-    assert all(len(line) <= 100 for line in done.stdout.splitlines())
+    done = inside("completion", shell)
+    assert done.out == SCRIPTS[shell]
+    assert all(len(line) <= 100 for line in done.out.splitlines())
     for name in ("_ONNXPROF_COMPLETE", "_ONNXPROF_LINE"):
-        assert name in done.stdout
+        assert name in done.out
 
 
 BASH = shutil.which("bash")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.habits.commands import called, started
+from support.habits.commands import called, inside
 from support.networks import models
 from support.runs.prefixed import prefixed
 
@@ -151,17 +151,17 @@ def test_a_measurement_says_as_much_as_is_asked(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
     models.save(models.lenet(), tmp_path, "lenet.onnx")
     words = ("profile", "lenet.onnx", "--batch", "1", "--budget", "0.05", "--threads", "1")
-    loud = started(*words, "-v", folder=tmp_path)
+    loud = inside(*words, "-v", folder=tmp_path)
     assert loud.code == 0, loud.err
     assert "lenet batch 1: warming up" in loud.err
     assert "chosen automatically" in loud.err
     assert "time spent: loading" in loud.err
     assert "(total)" in loud.out
-    quiet = started("-q", *words, folder=tmp_path)
+    quiet = inside("-q", *words, folder=tmp_path)
     assert (quiet.code, quiet.out) == (0, "")
     assert "1 run stored in runs" in quiet.err
-    silent = started(*words, "-qq", folder=tmp_path)
+    silent = inside(*words, "-qq", folder=tmp_path)
     assert (silent.code, silent.out, silent.err) == (0, "", "")
-    lost = started(*words[:1], "none.onnx", *words[2:], "-qq", folder=tmp_path)
+    lost = inside(*words[:1], "none.onnx", *words[2:], "-qq", folder=tmp_path)
     assert lost.code == 2
     assert "none.onnx" in lost.err

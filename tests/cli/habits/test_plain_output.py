@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 from collections.abc import Mapping
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from support.habits.commands import ran
 from support.networks import models
-from support.places import ROOT
 from support.sweeps.events import END, SCRIPT
 
 from onnxprof.cli.board.watching import shown
@@ -89,28 +91,27 @@ def test_without_them_a_terminal_gets_its_progress() -> None:
 
 
 def at_terminal(folder: Path, words: str, env: Mapping[str, str]) -> str:
-    """What a command writes where stdout, stderr and stdin are a terminal."""
+    """What a command writes where stdout and stderr are a terminal."""
     import pty
 
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(folder)
-        for name in ("NO_COLOR", "FORCE_COLOR"):
-            os.environ.pop(name, None)
-        os.environ |= {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT), **env}
-        os.execv(sys.executable, [sys.executable, "-m", "onnxprof", *words.split()])
-    text = b""
-    while True:
-        try:
-            part = os.read(terminal, 1 << 16)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        text += part
-    os.close(terminal)
-    os.waitpid(child, 0)
-    return text.decode(errors="replace")
+    terminal, other = pty.openpty()
+    parts: list[bytes] = []
+    reader = threading.Thread(target=lambda: parts.extend(iter(partial(_part, terminal), b"")))
+    reader.start()
+    try:
+        ran(words.split(), other, other, folder, env)
+    finally:
+        os.close(other)
+        reader.join()
+        os.close(terminal)
+    return b"".join(parts).decode(errors="replace")
+
+
+def _part(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:  # the other end is closed
+        return b""
 
 
 ESCAPE = re.compile("[\x1b\x9b]")
@@ -118,6 +119,7 @@ ESCAPE = re.compile("[\x1b\x9b]")
 
 @pytest.mark.posix
 @pytest.mark.parametrize("env", [{}, *PLAIN])
+@pytest.mark.usefixtures("terminal")
 def test_no_escape_reaches_a_real_terminal(tmp_path: Path, env: dict[str, str]) -> None:
     Store(tmp_path / "runs").save(sample_run("net"))
     models.save(models.lenet(), tmp_path, "lenet.onnx")

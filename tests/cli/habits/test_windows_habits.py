@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.habits.commands import inside
 from support.networks import models
 from support.places import ROOT
 from support.runs.advised import alone
@@ -108,11 +109,20 @@ def started(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
     ],
 )
 def test_no_command_fails_on_a_console_of_code_page_1252(folder: Path, words: str) -> None:
+    done = inside(*words.split(), folder=folder, encoding="cp1252")
+    assert "bug in" not in done.err, done.err
+    assert "Traceback" not in done.err, done.err
+    assert "UnicodeEncodeError" not in done.err
+    assert done.code in (0, 1, 2)
+
+
+@pytest.mark.parametrize("words", ["runs list", "inspect nothing-净.onnx"])
+def test_nor_does_the_program_itself(folder: Path, words: str) -> None:
     done = started(folder, "-m", "onnxprof", *words.split())
     assert b"bug in" not in done.stderr, done.stderr
     assert b"Traceback" not in done.stderr, done.stderr
-    assert b"UnicodeEncodeError" not in done.stderr
-    assert done.returncode in (0, 1, 2)
+    assert done.returncode == (2 if "nothing" in words else 0)
+    assert b"\\u51c0" in done.stdout + done.stderr
 
 
 def test_every_command_has_help_there(folder: Path) -> None:
@@ -121,7 +131,7 @@ def test_every_command_has_help_there(folder: Path) -> None:
     assert done.stdout.count(b"Usage: ") > 30
 
 
-#: Runs a command as where the modules of POSIX are not.
+#: Runs commands as where the modules of POSIX are not, and says how each ended.
 WITHOUT_POSIX = """
 import sys
 for name in ("fcntl", "pwd", "grp", "termios", "pty"):  # psutil needs `resource` on Linux
@@ -129,29 +139,31 @@ for name in ("fcntl", "pwd", "grp", "termios", "pty"):  # psutil needs `resource
 from onnxprof.cli import main
 from onnxprof.cli.output import adapt_streams
 adapt_streams()
-sys.exit(main._run(sys.argv[1:]))
+for words in sys.argv[1:]:
+    code = main._run(words.split())
+    print(f"{words}: {code}", file=sys.stderr)
 """
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "inspect net.onnx",
-        "runs list",
-        "runs show",
-        "runs tag 净 other",
-        "compare runs runs --batch 1",
-        "zoo info lenet",
-        "zoo list --json",
-        "sweep status",
-        "completion powershell",
-    ],
+DOING_WITHOUT = (
+    "inspect net.onnx",
+    "runs list",
+    "runs show",
+    "runs tag 净 other",
+    "compare runs runs --batch 1",
+    "zoo info lenet",
+    "zoo list --json",
+    "sweep status",
+    "completion powershell",
 )
-def test_commands_do_without_the_modules_of_posix(folder: Path, words: str) -> None:
-    done = started(folder, "-c", WITHOUT_POSIX, *words.split())
+
+
+def test_commands_do_without_the_modules_of_posix(folder: Path) -> None:
+    done = started(folder, "-c", WITHOUT_POSIX, *DOING_WITHOUT)
     assert b"bug in" not in done.stderr, done.stderr
     assert b"Traceback" not in done.stderr, done.stderr
-    assert done.returncode in (0, 2)
+    told = [line.decode("cp1252") for line in done.stderr.splitlines()]
+    for words in DOING_WITHOUT:
+        text = words.encode("cp1252", "backslashreplace").decode("cp1252")
+        assert {f"{text}: 0", f"{text}: 2"} & set(told), (words, told)
 
 
 def without_links(tmp_path: Path) -> Path:

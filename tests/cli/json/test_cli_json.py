@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.habits.commands import Done, called, started
+from support.habits.commands import Done, called, inside
 from support.habits.documents import checked
 from support.networks import models
 from support.runs.advised import alone
@@ -241,18 +241,18 @@ def test_measuring_commands_print_documents(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
     models.save(models.lenet(), tmp_path, "lenet.onnx")
     common = ("--threads", "1", "--budget", "0.05", "--json")
-    done = started("provenance", "lenet.onnx", *common, folder=tmp_path)
+    done = inside("provenance", "lenet.onnx", *common, folder=tmp_path)
     assert done.code == 0, done.err
     assert checked(done.out, "provenance")["verified_share"] > 0.5
     (tmp_path / "plan.toml").write_text(
         '[[models]]\nname = ["lenet.onnx", "none.onnx"]\n[defaults]\nbudget = 0.05\nthreads = 1\n'
     )
-    done = started("sweep", "plan.toml", "--json", folder=tmp_path)
+    done = inside("sweep", "plan.toml", "--json", folder=tmp_path)
     assert done.code == 2, "a model is missing"
     events = [checked(line, "sweep-event")["event"] for line in done.out.splitlines()]
     assert (events[0], events[-1]) == ("planned", "ended")
     assert "finished" in events
-    status = started("sweep", "status", "--json", folder=tmp_path)
+    status = inside("sweep", "status", "--json", folder=tmp_path)
     assert [each["state"] for each in checked(status.out, "sweep-status")["sweeps"]] == ["ended"]
 
 
@@ -260,7 +260,7 @@ def test_a_measurement_says_what_it_stored_and_what_it_did_not(tmp_path: Path) -
     pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
     models.save(models.lenet(), tmp_path, "lenet.onnx")
     common = ("--batch", "1,2", "--threads", "1", "--budget", "0.05", "--json")
-    done = started("profile", "lenet.onnx", "none.onnx", *common, folder=tmp_path)
+    done = inside("profile", "lenet.onnx", "none.onnx", *common, folder=tmp_path)
     assert done.code == 2, "a model is missing"
     document = checked(done.out, "profile")
     assert [run["batch"] for run in document["runs"]] == [1, 2]
@@ -271,7 +271,7 @@ def test_a_measurement_says_what_it_stored_and_what_it_did_not(tmp_path: Path) -
     assert lost == [("none", 1), ("none", 2)]
     assert "there is no such file" in document["failures"][0]["reason"]
     assert all(run["median_ms"] > 0 for run in document["runs"])
-    listed = json.loads(started("runs", "list", "--json", folder=tmp_path).out)["runs"]
+    listed = json.loads(inside("runs", "list", "--json", folder=tmp_path).out)["runs"]
     assert [run["id"] for run in listed] == [run["id"] for run in document["runs"]]
 
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.habits.commands import inside
 from support.networks import models
 
 from onnxprof.store.beside.scenarios import stored
@@ -50,6 +51,10 @@ def start(*arguments: object, folder: Path, **options) -> subprocess.Popen[str]:
 
 
 def run(*arguments: object, folder: Path, **options) -> tuple[int, str, str]:
+    """A command; in a process of its own where that is given options."""
+    if not options:
+        done = inside(*arguments, folder=folder)
+        return done.code, done.out, done.err
     process = start(*arguments, folder=folder, **options)
     out, err = process.communicate(timeout=240)
     return process.returncode, out, err

@@ -1,17 +1,16 @@
-"""`onnxprof optimized`, `--save-optimized` and options of the runtime, as a user runs them."""
+"""`onnxprof optimized`, `--save-optimized` and options of the runtime, by the command line."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import onnx
 import pytest
+from support.habits.commands import inside
 from support.networks import models
 
 from onnxprof.records.step import Granularity
@@ -21,14 +20,8 @@ pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 
 
 def run(*arguments: object, folder: Path) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "onnxprof", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+    done = inside(*arguments, folder=folder)
+    return done.code, done.out, done.err
 
 
 def profile(*arguments: object, folder: Path) -> tuple[int, str, str]:

@@ -6,12 +6,11 @@ import csv
 import dataclasses
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import typer
+from support.habits.commands import inside
 from support.networks import models
 from typer.testing import CliRunner, Result
 
@@ -173,11 +172,8 @@ def test_models_and_runs_do_not_mix(folders) -> None:
 
 
 def command(*arguments: object, folder: Path) -> tuple[int, str, str]:
-    found = subprocess.run(
-        [sys.executable, "-m", "onnxprof", "compare", *map(str, arguments)],
-        **{"cwd": folder, "capture_output": True, "text": True, "check": False, "timeout": 120},
-    )
-    return found.returncode, found.stdout, found.stderr
+    done = inside("compare", *arguments, folder=folder)
+    return done.code, done.out, done.err
 
 
 def test_two_models_are_measured_in_turn(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.habits.commands import inside
 from typer.testing import CliRunner, Result
 
 from onnxprof.cli.commands.site import app as site_app
@@ -77,11 +78,6 @@ def test_tagged_runs_are_found_by_every_command(root: Path, tmp_path: Path) -> N
     assert [run.tags for run in scan([root])[0]] == [(), ("old",), ()]
 
 
-def onnxprof(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "onnxprof", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -99,11 +95,11 @@ def test_commands_that_set_runs_side_by_side_take_tags(
     good("tag", first, "a")
     good("tag", second, "b")
     good("tag", "--batch", "8", "b")
-    done = onnxprof(*words)
-    assert done.returncode == 0, done.stderr
+    done = inside(*words)
+    assert done.code == 0, done.err
     places = [root] * 2 if words[0] == "compare" else [root]
-    lost = onnxprof(words[0], *places, "--tag", "nobodys")
-    assert (lost.returncode, "no stored run matches" in lost.stderr) == (2, True)
+    lost = inside(words[0], *places, "--tag", "nobodys")
+    assert (lost.code, "no stored run matches" in lost.err) == (2, True)
 
 
 def test_the_index_may_be_deleted_and_nothing_is_lost(
@@ -233,10 +229,10 @@ def test_merge_says_what_became_of_each_run(root: Path, tmp_path: Path) -> None:
     other = Store(tmp_path / "other")
     other.save(sample_run("more"))
     (other.root / "bad.parquet").write_bytes(b"no")
-    done = onnxprof("runs", "merge", other.root, root, "--into", tmp_path / "all")
-    assert done.stdout == f"{tmp_path / 'all'}: 4 new, 0 there already, 1 unreadable\n"
-    assert "bad.parquet" in done.stderr
-    assert done.returncode == 1
+    done = inside("runs", "merge", other.root, root, "--into", tmp_path / "all")
+    assert done.out == f"{tmp_path / 'all'}: 4 new, 0 there already, 1 unreadable\n"
+    assert "bad.parquet" in done.err
+    assert done.code == 1
     good("tag", "--model", "more", "x", "--store", other.root)
     (other.root / "bad.parquet").unlink()
     again = good("merge", other.root, root, "--into", tmp_path / "all")

@@ -6,10 +6,7 @@ into the page. A line `…` of the page stands for lines left out; writing keeps
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from support.docs.reader import bring
+from support.habits.commands import inside
 from support.places import ROOT
 
 PAGE = ROOT / "docs" / "tour.md"
@@ -51,13 +49,9 @@ def told(text: str) -> list[Told]:
 
 def printed(words: Sequence[str], folder: Path) -> tuple[int, list[str]]:
     """Exit code and lines of a command as a reader of 80 columns sees them, without progress."""
-    settings = os.environ | {"COLUMNS": "80", "NO_COLOR": "1", "PYTHONUTF8": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "onnxprof", *words],
-        cwd=folder, env=settings, capture_output=True, text=True, encoding="utf-8", check=False,
-    )  # fmt: skip
-    said = done.stdout if done.returncode == 0 else done.stdout + done.stderr
-    return done.returncode, [line.rstrip() for line in said.rstrip("\n").split("\n")]
+    done = inside(*words, folder=folder, env={"COLUMNS": "80", "NO_COLOR": "1"})
+    said = done.out if done.code == 0 else done.out + done.err
+    return done.code, [line.rstrip() for line in said.rstrip("\n").split("\n")]
 
 
 def headings(lines: Sequence[str]) -> list[str]:

@@ -1,0 +1,1 @@
+"""Work for a backend, and what it is told to do."""

@@ -1,0 +1,1 @@
+"""Runs to be laid side by side."""

@@ -1,0 +1,1 @@
+"""Networks in other types than they were written in."""

@@ -1,0 +1,1 @@
+"""What a machine would tell, from a script."""

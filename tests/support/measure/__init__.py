@@ -1,0 +1,1 @@
+"""Measurements whose steps take what a script says."""

@@ -1,0 +1,1 @@
+"""What tests of stored runs share."""
