@@ -171,3 +171,13 @@ def test_the_page_of_a_model_shows_them(tmp_path, store):
     page = (tmp_path / "site" / "models" / "tiny" / "index.html").read_text("utf-8")
     assert '<h2 id="phases">Phases</h2>' in page
     assert "decode:1024" in page
+
+
+def test_batches_of_a_phase_are_told_by_it(tmp_path):
+    for batch in (1, 2):
+        base = measured("decode:8", batch)
+        run = replace(base, request=replace(base.request, batch=batch))
+        Store(tmp_path / "runs").save(run)
+    result = CliRunner().invoke(app, ["scaling", str(tmp_path / "runs")])
+    assert result.exit_code == 0, result.output
+    assert "decode:8: 2 sizes of batch" in result.output
