@@ -34,9 +34,9 @@ def in_phase(
     for axis, size in decided.items():
         if axis in given and _settled(given, axis, decided) != size:
             raise UsageError(
-                f"--dim {axis}={given[axis]} contradicts --phase {text}, which makes it {size}",
+                f"{axis}={given[axis]} contradicts --phase {text}, which makes it {size}",
                 where=model.name,
-                remedy="Leave one of them away",
+                remedy="Leave it, from --dim or --inputs, or the phase away",
             )
     one_beam = {axis: 1 for axis in beam_axes(states, inputs) if axis not in given}
     return states, {**one_beam, **decided}

@@ -156,7 +156,7 @@ def test_one_token_that_the_file_fixes(tmp_path):
 def test_sizes_given_besides_are_kept_or_contradict(tmp_path):
     model = opened(plain_decoder(), tmp_path)
     assert in_phase(model, "decode:9", {PAST: 9})
-    assert f"--dim {PAST}=5 contradicts" in refusal(model, "decode:9", **{PAST: 5})
+    assert f"{PAST}=5 contradicts" in refusal(model, "decode:9", **{PAST: 5})
 
 
 def test_one_axis_for_two_lengths_is_refused(tmp_path):
