@@ -103,9 +103,19 @@ def _roles(graph: Graph, rest: Sequence[Tensor]) -> dict[str, Role]:
         role = _by_name(tensor)
         if role is not None and tensor.name not in roles:
             roles[tensor.name] = role
+    roles = _of_decoder(roles)
     if Role.TOKENS not in roles.values():
         roles |= _embedded(graph, [t for t in rest if t.name not in roles])
     return roles
+
+
+def _of_decoder(roles: dict[str, Role]) -> dict[str, Role]:
+    """Without the tokens and masks of the encoder, in a file that has both."""
+    theirs = {role for name, role in roles.items() if "decoder" in name.lower()}
+    if Role.TOKENS not in theirs:
+        return roles
+    both = (Role.TOKENS, Role.MASK, Role.POSITIONS)
+    return {n: role for n, role in roles.items() if role not in both or "decoder" in n.lower()}
 
 
 def _by_operators(graph: Graph, rest: Sequence[Tensor]) -> Iterator[tuple[str, Role]]:

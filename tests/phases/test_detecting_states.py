@@ -161,6 +161,27 @@ def test_attention_that_is_told_how_full_its_cache_is_writes_into_it(tmp_path):
     assert not any(state.shared for state in states(attending(False), tmp_path).states)
 
 
+def test_tokens_of_an_encoder_in_the_same_file_are_not_those_of_the_phase(tmp_path):
+    made = plain_decoder()
+    words = ("input_ids", "attention_mask", "position_ids")
+    for item in made.graph.node:
+        item.input[:] = [f"decoder_{n}" if n in words else n for n in item.input]
+    for held in made.graph.input:
+        held.name = f"decoder_{held.name}" if held.name in words else held.name
+    read = [value(name, ["batch_size", "source"], INT64) for name in words[:2]]
+    made.graph.node.append(node("Mul", list(words[:2]), ["read"], "read"))
+    made.graph.output.append(value("read", ["batch_size", "source"], INT64))
+    given = [*read, *made.graph.input]
+    del made.graph.input[:]
+    made.graph.input.extend(given)
+    found = states(made, tmp_path)
+    assert dict(found.roles) == {
+        "decoder_input_ids": Role.TOKENS,
+        "decoder_attention_mask": Role.MASK,
+        "decoder_position_ids": Role.POSITIONS,
+    }
+
+
 def test_an_image_in_and_an_image_out_are_no_state(tmp_path):
     made = models.model(
         [node("Relu", ["input"], ["output"], "relu")],
