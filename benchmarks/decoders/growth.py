@@ -20,7 +20,7 @@ from subjects import TINY, models
 
 import onnxprof as op
 from onnxprof.compare.growth.orders import Order
-from onnxprof.compare.growth.phases import Growth, GrowthRow
+from onnxprof.compare.growth.rows import Growth, GrowthRow
 from onnxprof.cost.symbolic import SymbolicCost, symbolic
 from onnxprof.model.file import open_model
 from onnxprof.model.layers import inspect

@@ -21,6 +21,7 @@ from onnxprof.jobs.parent import listen, place
 from onnxprof.jobs.trouble.ending import ended, without_folders
 from onnxprof.measure.streams import run_streams
 from onnxprof.plugins import registry
+from onnxprof.plugins.backend import Workload
 from onnxprof.plugins.source_places import cleaned
 from onnxprof.processes import apart, cores, fork_server, scratch
 from onnxprof.processes.confined import Limits, confine
@@ -88,4 +89,14 @@ def _samples(job: Job, threads: int) -> tuple[tuple[int, ...], ...]:
     inputs, _ = inputs_of(job, model)
     whole = workload(job, model, inputs, own_process=True)
     each = replace(whole, threads=threads, concurrent=job.options.streams > 1)
-    return run_streams(lambda: backend.open(each), job.options.load)
+    return run_streams(lambda: backend.open(_with_own_states(each, job)), job.options.load)
+
+
+def _with_own_states(work: Workload, job: Job) -> Workload:
+    """The workload of one stream: sequences that run at a time have a cache each."""
+    import numpy as np
+
+    states = () if job.states is None else job.states.states
+    taken = {state.input for state in states}
+    own = {name: np.array(array) for name, array in work.inputs.items() if name in taken}
+    return replace(work, inputs={**work.inputs, **own})

@@ -22,6 +22,7 @@ from onnxprof.model.graph.skim import read_structure
 from onnxprof.model.graph.walk import Naming, check_tensors, graphs, normalise
 from onnxprof.model.rebatch import plan as rebatch
 from onnxprof.model.rebatch.axes import BatchAxes, FreeDim, all_sizes, check_dims, input_shapes
+from onnxprof.model.rebatch.beams import relate_beams
 from onnxprof.model.rebatch.plan import Plan, Rebatched
 from onnxprof.model.sources.policy import Progress, Resolved
 from onnxprof.model.sources.resolve import resolve
@@ -123,7 +124,8 @@ def open_found(resolved: Resolved) -> ModelFile:
     inlined = functions.inline(structure, path)
     _check_opsets(structure, path)
     naming, nodes = normalise(structure, path, None if inlined else nodes)
-    naming = replace(naming, changed=naming.changed or inlined)
+    renamed = relate_beams(structure)
+    naming = replace(naming, changed=naming.changed or inlined or renamed)
     check_tensors(structure, nodes, path)
     return ModelFile(
         *(path, resolved.name, resolved.reference, structure, naming, parameters),
@@ -264,6 +266,7 @@ def _load_full(model: ModelFile) -> onnx.ModelProto:
     full = read_file(model.path)
     functions.inline(full, model.path)
     normalise(full, model.path)
+    relate_beams(full)
     return full
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,10 @@ from onnxprof.zoo.declaration import Fill
 #: How many items a sequence is made of.
 _ITEMS = 2
 _MAX_INPUT_BYTES = 16 << 30
+#: Values that are drawn at a time, so that no second copy in a wider type is ever whole.
+_DRAWN = 1 << 20
+#: Values that are drawn at most; a larger input, as a cache of many tokens, repeats them.
+_MOST_DRAWN = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +85,29 @@ def _tensor(tensor: Tensor, rng: np.random.Generator, feed: Feed) -> NDArray[Any
     _check_range(tensor, dtype, fill)
     match fill.kind:
         case "constant":
-            return np.full(shape, fill.low).astype(dtype)
+            return np.full(shape, np.array(fill.low).astype(dtype))
         case "range":
             return _counted(shape, fill, feed.modulus).astype(dtype)
         case "integers":
-            return rng.integers(int(fill.low), int(fill.high), shape).astype(dtype)
+            low, high = int(fill.low), int(fill.high)
+            return _drawn(shape, dtype, lambda count: rng.integers(low, high, count))
         case "uniform":
-            return rng.uniform(fill.low, fill.high, shape).astype(dtype)
-    return rng.standard_normal(shape).astype(dtype)
+            return _drawn(shape, dtype, lambda count: rng.uniform(fill.low, fill.high, count))
+    return _drawn(shape, dtype, rng.standard_normal)
+
+
+def _drawn(
+    shape: tuple[int, ...], dtype: np.dtype[Any], draw: Callable[[int], NDArray[Any]]
+) -> NDArray[Any]:
+    """Values of a type, drawn in parts; beyond `_MOST_DRAWN` they are the first ones again."""
+    made = np.empty(math.prod(shape), dtype)
+    drawn = min(made.size, _MOST_DRAWN)
+    for at in range(0, drawn, _DRAWN):
+        count = min(_DRAWN, drawn - at)
+        made[at : at + count] = draw(count).astype(dtype)
+    for at in range(drawn, made.size, drawn or 1):
+        made[at : at + drawn] = made[: min(drawn, made.size - at)]
+    return made.reshape(shape)
 
 
 def _counted(shape: tuple[int, ...], fill: Fill, modulus: int) -> NDArray[Any]:
@@ -129,10 +150,12 @@ def _concrete(tensor: Tensor) -> tuple[int, ...]:
             f"input {tensor.name!r} has no fixed shape",
             remedy="Give sizes with --dim, or arrays with --inputs",
         )
-    if np.prod(sizes, dtype=float) * 8 > _MAX_INPUT_BYTES:
+    is_text = elements_of(tensor) in TEXTS
+    element_bytes = 8 if is_text else numpy_dtype(tensor).itemsize
+    if math.prod(sizes) * element_bytes > _MAX_INPUT_BYTES:
         raise UsageError(
             f"input {tensor.name!r} would take more than 16 GiB",
-            remedy="Use a smaller --batch, or smaller sizes of other axes with --dim",
+            remedy="Use a smaller --batch or --phase, or smaller sizes of other axes with --dim",
         )
     return sizes
 

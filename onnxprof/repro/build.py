@@ -27,6 +27,7 @@ from onnxprof.plugins.backend import Workload
 from onnxprof.records.layer import LayerTable, PreparedModel
 from onnxprof.records.run import Run
 from onnxprof.records.sequences.phase import Phase
+from onnxprof.records.sequences.states import NO_STATES, States
 from onnxprof.records.step import Granularity, Step
 from onnxprof.repro.cut import Cut, cut, upstream
 from onnxprof.repro.script import Setting, text
@@ -55,6 +56,8 @@ class Built:
     """Files and their bytes."""
     batch: int = 1
     """The batch that the step's file has of its own, as far as it has one."""
+    states: States = NO_STATES
+    """Of the run's phase, those that the step takes and returns."""
 
 
 def step_of(run: Run, layer: str) -> Step:
@@ -114,7 +117,8 @@ def write(run: Run, step: Step, model: Resolved, inputs: Path | None, folder: Pa
     (folder / MODEL).write_bytes(part.model.SerializeToString())
     (folder / INPUTS).write_bytes(archive({name: values[name] for name in part.inputs}))
     (folder / EXPECTED).write_bytes(archive(expected))
-    (folder / SCRIPT).write_text(text(_setting(run, step)), "utf-8")
+    states = _carried_through(opened, asked.phase, part)
+    (folder / SCRIPT).write_text(text(_setting(run, step, _shared(states, part))), "utf-8")
     files = (MODEL, INPUTS, EXPECTED, SCRIPT)
     return Built(
         step.layers,
@@ -122,7 +126,21 @@ def write(run: Run, step: Step, model: Resolved, inputs: Path | None, folder: Pa
         tuple(_shown(name, values) for name in part.outputs),
         tuple((name, (folder / name).stat().st_size) for name in files),
         batch_axes(open_found(Resolved(folder / MODEL, MODEL, MODEL)), {}).own or 1,
+        states,
     )
+
+
+def _carried_through(opened: ModelFile, phase: str, part: Cut) -> States:
+    """The model's states that the part takes and returns, where there is a phase."""
+    known = states_of(opened).states if phase else ()
+    taken, returned = set(part.inputs), set(part.outputs)
+    return States(tuple(s for s in known if s.input in taken and s.output in returned))
+
+
+def _shared(states: States, part: Cut) -> tuple[tuple[int, int], ...]:
+    """Numbers of outputs that are written where an input is, and of that input."""
+    pairs = ((state.output, state.input) for state in states.states if state.shared)
+    return tuple((part.outputs.index(after), part.inputs.index(before)) for after, before in pairs)
 
 
 def archive(arrays: Arrays) -> bytes:
@@ -227,13 +245,14 @@ def _shown(name: str, values: Arrays) -> str:
     return f"{name} {array.dtype}[{','.join(map(str, array.shape))}]"
 
 
-def _setting(run: Run, step: Step) -> Setting:
+def _setting(run: Run, step: Step, shared: tuple[tuple[int, int], ...] = ()) -> Setting:
     provider = step.provider if _PROVIDER.fullmatch(step.provider) else _CPU
     return Setting(
         _package(run),
         run.request.threads,
         run.request.granularity is not Granularity.WRITTEN,
         tuple(dict.fromkeys((provider, _CPU))),
+        shared,
     )
 
 

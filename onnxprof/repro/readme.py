@@ -25,6 +25,7 @@ def title(run: Run, step: Step) -> str:
     """The step and where it was measured."""
     asked = run.request
     sizes = "".join(f", {name}={size}" for name, size in asked.dims)
+    sizes += f", {asked.phase}" if asked.phase else ""
     runtime = dict(run.environment).get(RUNTIME, asked.backend)
     threads = f", threads: {asked.threads}" if asked.threads else ""
     return printable(

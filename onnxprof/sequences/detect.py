@@ -12,6 +12,8 @@ from onnxprof.sequences.pairs import Tie, ties
 from onnxprof.sequences.reach import Graph
 
 _WHOLE = ("int64", "int32")
+#: Axes of tokens as vectors: batch, tokens, channels.
+_VECTORS = 3
 #: Inputs by name, where no operator says what they are; the first that fits counts.
 _NAMES: tuple[tuple[Role, str], ...] = (
     (Role.BRANCH, r"use_cache"),
@@ -24,8 +26,20 @@ _NAMES: tuple[tuple[Role, str], ...] = (
     (Role.BEAM, r"^(beam_idx|cache_indirection)$"),
     (Role.TOKENS, r"(^|_)(input_ids|input_?embeds|inputs_embeds|tokens?|token_ids|ids)$"),
 )
-#: Positions of counts at GroupQueryAttention.
-_COUNTS = {5: Role.LAST, 6: Role.TOTAL}
+#: What operators of attention say of the inputs that they read as they are, by position.
+_OPERANDS: Mapping[tuple[str, str], Mapping[int, Role]] = {
+    ("com.microsoft", "GroupQueryAttention"): {5: Role.LAST, 6: Role.TOTAL, 9: Role.POSITIONS},
+    ("com.microsoft", "SparseAttention"): {7: Role.TOTAL, 8: Role.TOTAL},
+    ("com.microsoft", "Attention"): {6: Role.KEPT},
+    ("com.microsoft", "MultiHeadAttention"): {8: Role.KEPT, 9: Role.BEAM},
+    ("com.microsoft", "DecoderMaskedMultiHeadAttention"): {
+        **{7: Role.KEPT, 8: Role.BEAMS, 9: Role.BEAM},
+    },
+    ("com.microsoft", "DecoderMaskedSelfAttention"): {
+        **{6: Role.KEPT, 7: Role.BEAMS, 8: Role.BEAM},
+    },
+    ("", "Attention"): {6: Role.TOTAL},
+}
 _ENCODED = re.compile(r"encoder(?!.*decoder)|cross|segment|token_type")
 
 
@@ -42,6 +56,8 @@ def detect(table: LayerTable, outputs: Sequence[Tensor]) -> States:
     states += _only_returned([t for t in outputs if t.name not in returned], states)
     known = {state.input for state in states}
     roles = _roles(graph, [tensor for tensor in rest if tensor.name not in known])
+    if Role.TOKENS not in roles.values() and any(state.axis is not None for state in states):
+        roles |= _vectors([tensor for tensor in rest if tensor.name not in {*known, *roles}])
     return States(tuple(states), tuple(roles.items()))
 
 
@@ -87,20 +103,35 @@ def _roles(graph: Graph, rest: Sequence[Tensor]) -> dict[str, Role]:
         role = _by_name(tensor)
         if role is not None and tensor.name not in roles:
             roles[tensor.name] = role
+    roles = _of_decoder(roles)
     if Role.TOKENS not in roles.values():
         roles |= _embedded(graph, [t for t in rest if t.name not in roles])
     return roles
 
 
+def _of_decoder(roles: dict[str, Role]) -> dict[str, Role]:
+    """Without the tokens and masks of the encoder, in a file that has both."""
+    theirs = {role for name, role in roles.items() if "decoder" in name.lower()}
+    if Role.TOKENS not in theirs:
+        return roles
+    both = (Role.TOKENS, Role.MASK, Role.POSITIONS)
+    return {n: role for n, role in roles.items() if role not in both or "decoder" in n.lower()}
+
+
 def _by_operators(graph: Graph, rest: Sequence[Tensor]) -> Iterator[tuple[str, Role]]:
     """Counts that attention reads as they are; what it computes from a mask is no input."""
-    attention = {n.name for n in graph.table.nodes if n.op_type == "GroupQueryAttention"}
+    roles = {
+        layer.name: _OPERANDS[layer.domain, layer.op_type]
+        for layer in graph.table.nodes
+        if (layer.domain, layer.op_type) in _OPERANDS
+    }
     for tensor in rest:
-        ahead: Mapping[str, set[int]] = graph.ahead(tensor.name)
-        read = {place for name, places in ahead.items() if name in attention for place in places}
-        for place, role in _COUNTS.items():
-            if place in read and tensor.dtype in _WHOLE:
-                yield tensor.name, role
+        if tensor.dtype not in _WHOLE:
+            continue
+        for name, places in graph.ahead(tensor.name).items():
+            yield from (
+                (tensor.name, role) for p, role in roles.get(name, {}).items() if p in places
+            )
 
 
 def _by_name(tensor: Tensor) -> Role | None:
@@ -116,5 +147,14 @@ def _embedded(graph: Graph, rest: Sequence[Tensor]) -> dict[str, Role]:
     for tensor in rest:
         ahead = graph.ahead(tensor.name)
         if tensor.dtype in _WHOLE and any(1 in ahead[n] for n in gathers if n in ahead):
+            return {tensor.name: Role.TOKENS}
+    return {}
+
+
+def _vectors(rest: Sequence[Tensor]) -> dict[str, Role]:
+    """The first input of [batch, tokens, channels], of a block that embeds nothing itself."""
+    for tensor in rest:
+        is_float = tensor.dtype not in _WHOLE and len(tensor.shape or ()) == _VECTORS
+        if is_float and not _ENCODED.search(tensor.name.lower()):
             return {tensor.name: Role.TOKENS}
     return {}

@@ -12,24 +12,23 @@ from onnxprof.records.sequences.phase import Phase, PhaseKind
 from onnxprof.records.sequences.states import Carried, Role, States
 
 Arrays = Mapping[str, NDArray[Any]]
+#: Axes of a table of beams: prompts, beams, tokens.
+_TABLE = 3
 
 
 def fed(arrays: Arrays, states: States, phase: Phase) -> dict[str, NDArray[Any]]:
     """The arrays with what the phase says of them: masks, positions, counts, branches.
 
-    States and tokens stay as they were made up. Each shared buffer is an array of its own, since
-    an inference writes to it.
+    States and tokens stay as they were made up; an inference writes to those of shared buffers.
     """
-    made = dict(arrays)
+    made, beams = dict(arrays), _beams(arrays, states)
     for name, role in states.roles:
         if name in made and phase.kind is not PhaseKind.STEPS:
-            made[name] = _value(made[name], role, phase)
-    for before, _ in carried(states, phase).shared:
-        made[before] = np.array(made[before])
+            made[name] = _value(made[name], role, phase, beams)
     return made
 
 
-def _value(array: NDArray[Any], role: Role, phase: Phase) -> NDArray[Any]:
+def _value(array: NDArray[Any], role: Role, phase: Phase, beams: int) -> NDArray[Any]:
     match role:
         case Role.MASK:
             return _mask(array, phase)
@@ -45,10 +44,23 @@ def _value(array: NDArray[Any], role: Role, phase: Phase) -> NDArray[Any]:
         case Role.BRANCH:
             return _like(array, phase.kind is PhaseKind.DECODE)
         case Role.BEAMS:
-            return _like(array, 1)
+            return _like(array, beams)
         case Role.BEAM:
-            return _like(array, 0 if array.ndim > 1 else np.arange(array.shape[-1]))
+            return _like(array, _own(array))
     return array
+
+
+def _beams(arrays: Arrays, states: States) -> int:
+    """How many beams a table of [prompts, beams, tokens] has; 1 without one."""
+    tables = (arrays[name] for name in states.of(Role.BEAM) if name in arrays)
+    return next((table.shape[1] for table in tables if table.ndim == _TABLE), 1)
+
+
+def _own(array: NDArray[Any]) -> Any:
+    """Each beam goes on from itself, so that the caches of all of them are read."""
+    if array.ndim == _TABLE:
+        return np.arange(array.shape[1])[:, None]
+    return 0 if array.ndim > 1 else np.arange(array.shape[-1])
 
 
 def _mask(array: NDArray[Any], phase: Phase) -> NDArray[Any]:

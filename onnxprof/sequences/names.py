@@ -8,6 +8,8 @@ import re
 _BEFORE = ("past", "prev", "previous", "old", "init", "initial")
 _AFTER = ("present", "next", "new", "updated", "final", "current")
 _EITHER = ("cache", "caches", "cached", "state", "states")
+#: Words of states that also tell one from another.
+_KEPT = ("buffer", "buf", "memory", "mem", "carry", "history", "hist")
 _WEAK = ("in", "out", "input", "output", "inputs", "outputs")
 #: `past_key_values.0.key` holds `key` twice.
 _LEGACY = tuple((when, "key", kind) for when in ("past", "present") for kind in ("value", "values"))
@@ -33,7 +35,7 @@ def stem(name: str) -> tuple[tuple[str, ...], bool]:
         if tuple(words[: len(legacy)]) == legacy and len(words) > len(legacy):
             return _rest(words[len(legacy) :]), True
     rest = _rest(words)
-    return rest, not {*_BEFORE, *_AFTER, *_EITHER}.isdisjoint(words)
+    return rest, not {*_BEFORE, *_AFTER, *_EITHER, *_KEPT}.isdisjoint(words)
 
 
 def _rest(words: list[str]) -> tuple[str, ...]:

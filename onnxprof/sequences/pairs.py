@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from onnxprof.records.layer import Layer, Tensor
 from onnxprof.sequences.names import stem
-from onnxprof.sequences.reach import Graph
+from onnxprof.sequences.reach import Graph, operands
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class Carrier:
     """The attribute by which its output may be where its input is; empty for never."""
     always: bool = False
     """Whether it always may."""
+    length: int | None = None
+    """The position of the tokens in the cache, which it takes where it always is."""
 
 
 _CELL = Carrier(((5, 1), (6, 2)))
@@ -34,7 +36,7 @@ CARRIERS: Mapping[tuple[str, str], Carrier] = {
     ("", "Attention"): Carrier(((4, 1), (5, 2)), 2),
     ("com.microsoft", "GroupQueryAttention"): Carrier(((3, 1), (4, 2)), 2, always=True),
     ("com.microsoft", "SparseAttention"): Carrier(((3, 1), (4, 2)), 2, always=True),
-    ("com.microsoft", "MultiHeadAttention"): Carrier(((6, 1), (7, 2)), 2, _SHARE),
+    ("com.microsoft", "MultiHeadAttention"): Carrier(((6, 1), (7, 2)), 2, length=8),
     ("com.microsoft", "Attention"): Carrier(((4, 1),), 3, _SHARE),
     ("com.microsoft", "DecoderMaskedMultiHeadAttention"): Carrier(((5, 1), (6, 2)), 2, _SHARE),
     ("com.microsoft", "DecoderMaskedSelfAttention"): Carrier(((4, 1),), 3, _SHARE),
@@ -90,7 +92,8 @@ class _Finder:
         self._taken |= {f"< {before.name}", f"> {after.name}"}
         straight = _is_at(layer.inputs, before) and _is_at(layer.outputs, after)
         switched = dict(layer.attributes).get(carrier.attribute, "0") not in ("", "0")
-        shared = straight and (carrier.always or switched)
+        counted = any(place == carrier.length for place, _ in operands(layer))
+        shared = straight and (carrier.always or switched or counted)
         axis = carrier.axis if straight else _axis(before, after, carrier.axis)
         why = f"{layer.op_type} {layer.name} takes and returns it"
         return Tie(before, after, (why, *_alike(before, after)), axis, shared)
@@ -105,7 +108,7 @@ class _Finder:
             (before, says), (after, says_too) = inputs[0], outputs[0]
             if (says or says_too) and before.name != after.name and fits(before, after):
                 self._taken |= {f"< {before.name}", f"> {after.name}"}
-                axis = _axis(before, after, None)
+                axis = _axis(before, after, self._joined(before, after))
                 said = (*_alike(before, after), *self._growth(before, after))
                 yield Tie(before, after, said, axis)
 
@@ -113,7 +116,8 @@ class _Finder:
         """A Concat adds to the one what makes the other."""
         for before in self._free_inputs():
             outs = [t for t in self._free_outputs() if self._growth(before, t) and fits(before, t)]
-            axis = _axis(before, outs[0], None) if len(outs) == 1 else None
+            joined = self._joined(before, outs[0]) if len(outs) == 1 else None
+            axis = _axis(before, outs[0], joined) if len(outs) == 1 else None
             if axis is not None:
                 self._taken |= {f"< {before.name}", f"> {outs[0].name}"}
                 yield Tie(before, outs[0], self._growth(before, outs[0]), axis)
@@ -126,6 +130,16 @@ class _Finder:
             if layer.op_type == "Concat" and layer.name in ahead and layer.name in behind
         )
         return tuple(f"Concat {name} adds to it" for name in joins)[:1]
+
+    def _joined(self, before: Tensor, after: Tensor) -> int | None:
+        """The free axis along which a Concat makes the one of the other, with nothing between."""
+        rank = len(before.shape or ())
+        for layer in self.graph.table.nodes:
+            joins = layer.op_type == "Concat" and _is_at(layer.inputs, before)
+            if joins and _is_at(layer.outputs, after) and rank:
+                axis = int(dict(layer.attributes).get("axis", "0")) % rank
+                return None if isinstance((before.shape or ())[axis], int) else axis
+        return None
 
     def _free_inputs(self) -> list[Tensor]:
         return [t for t in self.inputs if f"< {t.name}" not in self._taken]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 from onnxprof.errors import UsageError
 from onnxprof.model.file import ModelFile, batch_axes
 from onnxprof.model.layers import inspect
+from onnxprof.model.shapes.rules.sizes import evaluate
 from onnxprof.records.layer import LayerKind, LayerTable, Tensor
 from onnxprof.records.sequences.phase import Phase, PhaseKind
 from onnxprof.records.sequences.states import States
 from onnxprof.sequences.limits import refuse_beyond
 from onnxprof.sequences.read import states_at
-from onnxprof.sequences.sizes import kinds_of, sizes_of
+from onnxprof.sequences.sizes import beam_axes, kinds_of, sizes_of
 
 
 def in_phase(
@@ -24,19 +26,31 @@ def in_phase(
     the one of the phase, and for a context that the model has no positions for.
     """
     phase, table = Phase.of(text), inspect(model, 1)
-    states = states_at(model, table)
-    decided = sizes_of(phase, states, _inputs(table))
+    states, inputs = states_at(model, table), _inputs(table)
+    decided = sizes_of(phase, states, inputs)
     refuse_beyond(phase, table, states)
     symbols = batch_axes(model, {}).symbols
     decided = {axis: size for axis, size in decided.items() if axis not in symbols}
     for axis, size in decided.items():
-        if isinstance(given.get(axis), int) and given[axis] != size:
+        if axis in given and _settled(given, axis, decided) != size:
             raise UsageError(
-                f"--dim {axis}={given[axis]} contradicts --phase {text}, which makes it {size}",
+                f"{axis}={given[axis]} contradicts --phase {text}, which makes it {size}",
                 where=model.name,
-                remedy="Leave one of them away",
+                remedy="Leave it, from --dim or --inputs, or the phase away",
             )
-    return states, decided
+    one_beam = {axis: 1 for axis in beam_axes(states, inputs) if axis not in given}
+    return states, {**one_beam, **decided}
+
+
+def _settled(
+    given: Mapping[str, int | str], axis: str, decided: Mapping[str, int]
+) -> Fraction | int | None:
+    """The size that was given for an axis, where the phase's sizes tell it."""
+    asked = given[axis]
+    if isinstance(asked, int):
+        return asked
+    others = {name: size for name, size in given.items() if isinstance(size, int)}
+    return evaluate(asked, {**others, **decided})
 
 
 def phases_of(model: ModelFile) -> frozenset[PhaseKind]:

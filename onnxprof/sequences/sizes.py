@@ -13,6 +13,8 @@ from onnxprof.records.sequences.states import Role, State, States
 
 #: Axes of a mask of tokens, and of one of pairs of tokens.
 _TOKENS, _PAIRS = 2, 4
+#: Axes of a table of beams: prompts, beams, tokens.
+_BEAMS = 3
 _STEPS = "Its states have a fixed size: measure --phase steps:16"
 
 
@@ -51,7 +53,18 @@ def sizes_of(phase: Phase, states: States, inputs: Mapping[str, Tensor]) -> dict
             found.settle(shape[-2], phase.new, f"the mask {name}", bound=False)
         if len(shape) in (_TOKENS, _PAIRS):
             found.settle(shape[-1], phase.total, f"the mask {name}", bound=False)
+    for name in states.of(Role.BEAM):
+        shape = inputs[name].shape or ()
+        if len(shape) == _BEAMS:
+            found.settle(shape[-1], phase.total, f"the beams {name}", bound=False)
     return found.sizes
+
+
+def beam_axes(states: States, inputs: Mapping[str, Tensor]) -> frozenset[str]:
+    """Names of the axes that count beams, which no phase decides."""
+    shapes = (inputs[name].shape or () for name in states.of(Role.BEAM))
+    axes = (shape[1] for shape in shapes if len(shape) == _BEAMS)
+    return frozenset(axis for axis in axes if isinstance(axis, str))
 
 
 def length_of(state: State, phase: Phase) -> int:

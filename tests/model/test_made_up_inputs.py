@@ -12,7 +12,10 @@ from onnxprof.errors import UsageError
 from onnxprof.model.feeds import from_file, generate, sizes_from
 from onnxprof.model.file import free_axes, open_model, prepare
 from onnxprof.model.layers import inspect
+from onnxprof.model.made_up import Feed, _concrete, made_up
 from onnxprof.plugins.backend import Workload
+from onnxprof.records.layer import Tensor
+from onnxprof.zoo.declaration import Fill
 
 
 def table_of(made, folder, batch):
@@ -215,3 +218,27 @@ def test_an_input_of_unknown_rank_is_told_from_one_with_free_axes(tmp_path):
     table = inspect(open_model(str(models.save(made, tmp_path))), 1)
     with pytest.raises(UsageError, match=r"how many axes input 'x' has\..*--inputs"):
         generate(table)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8", "int64"])
+def test_values_are_drawn_in_parts_that_are_those_of_one_draw(dtype, monkeypatch):
+    tensor = Tensor("x", dtype, (3, 700))
+    fill = Fill("normal") if "float" in dtype else Fill("integers", 0, 100)
+    whole = made_up(tensor, 1, Feed(fill, ""))
+    monkeypatch.setattr("onnxprof.model.made_up._DRAWN", 64)
+    assert made_up(tensor, 1, Feed(fill, "")).tobytes() == whole.tobytes()
+
+
+def test_a_cache_of_many_tokens_repeats_the_values_that_were_drawn(monkeypatch):
+    monkeypatch.setattr("onnxprof.model.made_up._MOST_DRAWN", 128)
+    made = made_up(Tensor("past", "float16", (1, 3, 100)), 0, Feed(Fill("normal"), "")).ravel()
+    assert np.array_equal(made[:128], made[128:256])
+    assert np.array_equal(made[:44], made[256:])
+    assert len(np.unique(made[:128])) > 100
+
+
+def test_a_cache_of_eight_bits_takes_a_byte_an_element():
+    """It was refused as if it had eight."""
+    with pytest.raises(UsageError, match="16 GiB"):
+        made_up(Tensor("past", "float32", (1 << 33,)), 0, Feed(Fill("normal"), ""))
+    assert _concrete(Tensor("past", "int8", (1 << 33,))) == (1 << 33,)

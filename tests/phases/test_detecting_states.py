@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 from support.decoders.cells import cell, counter
 from support.decoders.grouped import grouped_decoder
 from support.decoders.plain import plain_decoder
 from support.networks import models
-from support.networks.models import node, value, weight
+from support.networks.models import INT64, ints, node, value, weight
 
 from onnxprof.model.file import open_model
 from onnxprof.records.sequences.phase import PhaseKind
@@ -99,6 +99,87 @@ def test_renamed_caches_are_found_by_what_is_added_to_them(tmp_path):
     for held in (*made.graph.input, *made.graph.output):
         held.name = names.get(held.name, held.name)
     assert pairs(states(made, tmp_path))["alpha"] == "omega"
+
+
+def test_axes_without_names_grow_where_the_concat_joins(tmp_path):
+    made = plain_decoder()
+    for held in (*made.graph.input, *made.graph.output):
+        for dim in held.type.tensor_type.shape.dim:
+            dim.ClearField("dim_param")
+    found = states(made, tmp_path)
+    assert {state.axis for state in found.states} == {2}
+    assert PhaseKind.DECODE in phases_of(open_model(str(tmp_path / "model.onnx")))
+
+
+def test_a_window_that_a_slice_cuts_does_not_grow(tmp_path):
+    shape = ["batch", 4, 8]
+    made = models.model(
+        [
+            node("Concat", ["cache_in", "x"], ["both"], "join", axis=2),
+            node("Slice", ["both", "one", "far", "last"], ["cache_out"], "window"),
+            node("Relu", ["both"], ["y"], "relu"),
+        ],
+        [value("x", ["batch", 4, 1]), value("cache_in", shape)],
+        [value("y", ["batch", 4, 9]), value("cache_out", shape)],
+        [ints("one", 1), ints("far", 1 << 40), ints("last", 2)],
+    )
+    [state] = states(made, tmp_path).states
+    assert (state.output, state.axis) == ("cache_out", None)
+
+
+def test_a_ring_buffer_is_a_state_by_its_name(tmp_path):
+    made = models.model(
+        [node("ScatterND", ["buffer_in", "at", "frame"], ["buffer_out"], "write"),
+         node("Relu", ["buffer_out"], ["y"], "relu")],
+        [value("frame", [1, 8]), value("buffer_in", [32, 8]), value("at", [1, 1], INT64)],
+        [value("y", [32, 8]), value("buffer_out", [32, 8])],
+    )  # fmt: skip
+    found = states(made, tmp_path)
+    assert pairs(found) == {"buffer_in": "buffer_out"}
+    assert found.recurrent == found.states
+
+
+def attending(counted: bool) -> ModelProto:
+    """A block of MultiHeadAttention; `counted` gives it the tokens in its cache."""
+    cache = ["N", 4, "room", 8]
+    counts = ["count"] if counted else []
+    return models.model(
+        [node("MultiHeadAttention", ["q", "k", "v", "", "", "", "past_key", "past_value", *counts],
+              ["y", "present_key", "present_value"], "mha", domain="com.microsoft", num_heads=4)],
+        [*(value(name, ["N", "tokens", 32]) for name in "qkv"), value("past_key", cache),
+         value("past_value", cache), *(value(name, [1], TensorProto.INT32) for name in counts)],
+        [value("y", ["N", "tokens", 32]), value("present_key", cache),
+         value("present_value", cache)],
+        domains=["com.microsoft"],
+    )  # fmt: skip
+
+
+def test_attention_that_is_told_how_full_its_cache_is_writes_into_it(tmp_path):
+    found = states(attending(True), tmp_path)
+    assert all(state.shared for state in found.states)
+    assert dict(found.roles) == {"count": Role.KEPT, "q": Role.TOKENS}
+    assert not any(state.shared for state in states(attending(False), tmp_path).states)
+
+
+def test_tokens_of_an_encoder_in_the_same_file_are_not_those_of_the_phase(tmp_path):
+    made = plain_decoder()
+    words = ("input_ids", "attention_mask", "position_ids")
+    for item in made.graph.node:
+        item.input[:] = [f"decoder_{n}" if n in words else n for n in item.input]
+    for held in made.graph.input:
+        held.name = f"decoder_{held.name}" if held.name in words else held.name
+    read = [value(name, ["batch_size", "source"], INT64) for name in words[:2]]
+    made.graph.node.append(node("Mul", list(words[:2]), ["read"], "read"))
+    made.graph.output.append(value("read", ["batch_size", "source"], INT64))
+    given = [*read, *made.graph.input]
+    del made.graph.input[:]
+    made.graph.input.extend(given)
+    found = states(made, tmp_path)
+    assert dict(found.roles) == {
+        "decoder_input_ids": Role.TOKENS,
+        "decoder_attention_mask": Role.MASK,
+        "decoder_position_ids": Role.POSITIONS,
+    }
 
 
 def test_an_image_in_and_an_image_out_are_no_state(tmp_path):

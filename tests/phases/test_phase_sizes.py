@@ -79,12 +79,25 @@ def test_counts_branches_and_beams():
     assert not fed(arrays, States((), roles), Phase.of("prefill:5"))["branch"][0]
 
 
-def test_a_shared_buffer_is_an_array_of_its_own(tmp_path):
+def test_a_cache_is_not_copied_whatever_its_size(tmp_path):
     model = opened(grouped_decoder(), tmp_path)
     states, sizes = in_phase(model, "decode:5", {})
     arrays = generate(inspect(model, 1, sizes))
     made = fed(arrays, states, Phase.of("decode:5"))
-    assert not np.shares_memory(made["past_key_values.0.key"], arrays["past_key_values.0.key"])
+    caches = [made[state.input] for state in states.caches]
+    assert all(made[state.input] is arrays[state.input] for state in states.caches)
+    assert not any(
+        np.shares_memory(one, two) for i, one in enumerate(caches) for two in caches[i + 1 :]
+    )
+
+
+def test_a_tie_that_contradicts_the_phase_is_refused(tmp_path):
+    model = opened(plain_decoder(), tmp_path)
+    with pytest.raises(UsageError, match="contradicts --phase decode:5, which makes it 5"):
+        in_phase(model, "decode:5", {PAST: NEW})
+    with pytest.raises(UsageError, match="contradicts"):
+        in_phase(model, "decode:5", {PAST: "batch + 4"})
+    assert in_phase(model, "decode:5", {PAST: f"{NEW} + 4"})[1][PAST] == 5
 
 
 def test_the_initializer_that_limits_the_context_is_named(tmp_path):
@@ -143,7 +156,7 @@ def test_one_token_that_the_file_fixes(tmp_path):
 def test_sizes_given_besides_are_kept_or_contradict(tmp_path):
     model = opened(plain_decoder(), tmp_path)
     assert in_phase(model, "decode:9", {PAST: 9})
-    assert f"--dim {PAST}=5 contradicts" in refusal(model, "decode:9", **{PAST: 5})
+    assert f"{PAST}=5 contradicts" in refusal(model, "decode:9", **{PAST: 5})
 
 
 def test_one_axis_for_two_lengths_is_refused(tmp_path):

@@ -16,7 +16,7 @@ from onnxprof.compare.growth.orders import Order
 from onnxprof.compare.growth.phases import Phases, phases
 from onnxprof.compare.table import RowKind
 from onnxprof.errors import UsageError
-from onnxprof.publish.phases.cells import layer_cells, shown
+from onnxprof.publish.phases.cells import layer_cells, sentences, shown
 from onnxprof.publish.phases.pages import sections
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Store
@@ -69,6 +69,29 @@ def test_growth_is_of_one_kind_at_several_lengths():
     assert {row.cost for row in growth.rows} == {Order.CONSTANT}
     assert {row.agrees for row in growth.rows} == {False}  # it grows, and its cost does not
     assert [row.blocks for row in growth.sums] == [len(growth.rows)]
+
+
+@pytest.mark.parametrize(
+    ("scales", "said"),
+    [
+        ((1, 1.01, 1.02), "takes the same time from 256 to 1,024"),
+        ((1, 1.02, 1.08), "takes 8 % longer at 1,024 than at 256"),
+        ((1, 2, 4), "grows linearly from 256 to 1,024"),
+        ((4, 3, 1), "takes less time the more there are"),
+    ],
+)
+def test_a_sentence_says_no_more_than_was_measured(scales, said):
+    sizes = (256, 512, 1024)
+    runs = [measured(f"decode:{n}", scale) for n, scale in zip(sizes, scales, strict=True)]
+    assert said in " ".join(sentences(one(runs)))
+
+
+def test_times_of_steps_of_half_a_microsecond_are_no_growth():
+    """Their samples agree to a few per cent, and other runs of the same step do not."""
+    runs = [measured("decode:256", 5e-5), measured("decode:512", 1e-4)]
+    [growth] = one(runs).growths
+    assert max(max(row.times_ns) for row in growth.rows) < 400
+    assert {row.fit.order for row in growth.rows} == {Order.CONSTANT}
 
 
 def test_two_files_for_two_phases_are_one_model():
@@ -148,3 +171,13 @@ def test_the_page_of_a_model_shows_them(tmp_path, store):
     page = (tmp_path / "site" / "models" / "tiny" / "index.html").read_text("utf-8")
     assert '<h2 id="phases">Phases</h2>' in page
     assert "decode:1024" in page
+
+
+def test_batches_of_a_phase_are_told_by_it(tmp_path):
+    for batch in (1, 2):
+        base = measured("decode:8", batch)
+        run = replace(base, request=replace(base.request, batch=batch))
+        Store(tmp_path / "runs").save(run)
+    result = CliRunner().invoke(app, ["scaling", str(tmp_path / "runs")])
+    assert result.exit_code == 0, result.output
+    assert "decode:8: 2 sizes of batch" in result.output

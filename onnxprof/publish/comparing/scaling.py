@@ -86,6 +86,7 @@ def title(scaling: Scaling) -> str:
     sizes = [_held(scaling, name) for name, _ in asked.dims if name != scaling.axis]
     if scaling.axis != BATCH:
         sizes.insert(0, f"batch {asked.batch}")
+    sizes += [asked.phase] if asked.phase else []
     facts = (run.device.name or asked.device_id, sentences.threads(asked.threads), *sizes)
     return printable(
         f"{scaling.model} on {scaling.system}, {', '.join(facts)}:"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from onnxprof.compare.blocks import Part
-from onnxprof.compare.growth.orders import Order
+from onnxprof.compare.growth.orders import LEAST_ERROR, Order
 from onnxprof.compare.growth.phases import Column, Phases
 from onnxprof.compare.growth.rows import Growth, GrowthRow
 from onnxprof.compare.table import RowKind
@@ -221,15 +221,29 @@ def growth_text(growth: Growth) -> str:
     if isinstance(over, PhaseKind):
         what, unit = over.value.capitalize(), UNITS[over]
     between = f"from {growth.sizes[0]:,} to {growth.sizes[-1]:,} {unit}"
-    if fit.order is Order.CONSTANT:
-        return f"{what} takes the same time {between}, as far as these samples tell."
+    if fit.sign <= 0:
+        return f"{what} {_no_growth(growth, between, unit)}"
     fixed, each = _fixed_text(fit.coefficients[0]), numbers.duration(fit.coefficients[1])
-    if fit.order is Order.LINEAR and fit.sign < 0:
-        return f"{what} falls {between}: {fixed}, and {each} for each."
     if fit.order is Order.LINEAR:
         return f"{what} grows linearly {between}: {fixed}, and {each} for each."
     square = numbers.duration(fit.coefficients[2] * 1e6)
     return (
         f"{what} grows quadratically {between}: {fixed}, {each} for each, and {square} for each"
         " thousand squared."
+    )
+
+
+def _no_growth(growth: Growth, between: str, unit: str) -> str:
+    """Where no order shows: the same time, some more or less of it, or ever less."""
+    first, last = growth.latencies_ns[0], growth.latencies_ns[-1]
+    change = (last - first) / max(first, 1)
+    ends = f"{numbers.duration(first)} and {numbers.duration(last)}"
+    if growth.fit.order is not Order.CONSTANT:
+        return f"takes less time the more there are, {between} ({ends}): was the machine busy?"
+    if abs(change) <= LEAST_ERROR:
+        return f"takes the same time {between}, within {LEAST_ERROR * 100:.0f} % ({ends})."
+    more = "longer" if change > 0 else "less"
+    return (
+        f"takes {abs(change) * 100:.0f} % {more} at {growth.sizes[-1]:,} than at"
+        f" {growth.sizes[0]:,} {unit} ({ends}): too little for these samples to tell how it grows."
     )

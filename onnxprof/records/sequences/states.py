@@ -101,3 +101,5 @@ class Carried:
 
 #: Every inference reads the states that it was given.
 CARRIES_NONE = Carried()
+#: Of a model without states, or of one that is measured in no phase.
+NO_STATES = States(())

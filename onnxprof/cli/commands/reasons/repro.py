@@ -123,6 +123,8 @@ def _alone_or_why(
 def _alone(
     run: Run, step: Step, built: Built, folder: Path, budget: float, limits: Limits
 ) -> Alone:
+    from dataclasses import replace
+
     from onnxprof.cli.output import stderr_console
     from onnxprof.cli.progress import Meter
     from onnxprof.jobs.options import Options
@@ -151,6 +153,8 @@ def _alone(
         limits=limits,
     )
     [job] = plan(options)
+    if built.states.states:  # handed on as they are in the network
+        job = replace(job, states=built.states, options=replace(job.options, phase=asked.phase))
     with held(job.device.id, say), Meter(stderr_console(), 1, budget) as meter:
         return against_network(run, step, measured(job, limits, meter.update))
 
