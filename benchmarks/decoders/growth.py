@@ -61,7 +61,7 @@ def printed(model: str, growth: Growth, found: SymbolicCost) -> bool:
         mark = {True: "✓", False: "≠", None: "~"}[row.agrees]
         cost = "?" if row.cost is None else row.cost.word
         print(
-            f"| {model} | {growth.kind.value} {first}–{last} | {name} | {row.times_ns[0] / 1e3:.1f}"
+            f"| {model} | {growth.over.value} {first}–{last} | {name} | {row.times_ns[0] / 1e3:.1f}"
             f" | {row.times_ns[-1] / 1e3:.1f} | {row.fit.order.word} | {cost} | {mark}"
             f" | `{expression(found, row.layers)}` |",
             flush=True,
@@ -72,7 +72,7 @@ def printed(model: str, growth: Growth, found: SymbolicCost) -> bool:
 
 def _attention(growth: Growth) -> list[GrowthRow]:
     """Blocks whose cost has the phase's highest order, those that grow most first."""
-    wanted = Order.QUADRATIC if growth.kind is PhaseKind.PREFILL else Order.LINEAR
+    wanted = Order.QUADRATIC if growth.over is PhaseKind.PREFILL else Order.LINEAR
     found = [row for row in growth.rows if row.cost is wanted]
     return sorted(found, key=lambda row: -row.grown_ns)
 
@@ -94,7 +94,7 @@ def main() -> int:
             runs = op.profile(model, phases=wanted, threads=1, budget=given.budget, progress=False)
             [phased] = op.phases(runs)
             for growth in phased.growths:
-                differ += not printed(phased.model, growth, costs(model, growth.kind))
+                differ += not printed(phased.model, growth, costs(model, growth.over))
     return 1 if differ else 0
 
 
