@@ -12,6 +12,7 @@ from onnxprof.analysis.grades import Grade, graded, has_interval
 from onnxprof.records.run import Request, Run
 from onnxprof.records.telemetry import Telemetry
 from onnxprof.records.warning import WarningKind
+from onnxprof.store.encoding import request_digest
 
 #: Grows with each change of how steps' times are derived; older summaries are derived anew.
 ESTIMATOR = 1
@@ -137,3 +138,8 @@ def _quotient(spent: float | None, over: float) -> float | None:
         return None
     quotient = spent / over
     return quotient if math.isfinite(quotient) and math.isfinite(over) else None
+
+
+def short_id(asked: Request) -> str:
+    """A run's id: the first seven hex digits of its request's digest, as in the file's name."""
+    return request_digest(asked)[:7]

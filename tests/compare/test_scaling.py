@@ -19,9 +19,9 @@ from onnxprof.compare.scaling import families, scaling
 from onnxprof.compare.table import RowKind
 from onnxprof.compare.verdict import Verdict
 from onnxprof.errors import UsageError
-from onnxprof.publish.comparing import scaling as text
-from onnxprof.publish.comparing import scaling_data as data
 from onnxprof.publish.json import documents
+from onnxprof.publish.scaling import data
+from onnxprof.publish.scaling import tables as text
 from onnxprof.publish.text import numbers
 from onnxprof.records.run import Run
 from onnxprof.records.timings import Timings
@@ -94,7 +94,7 @@ def test_rows_add_up_to_the_latency_at_each_size_and_in_their_lines() -> None:
 
 def test_what_stands_in_print_adds_up_to_the_last_digit() -> None:
     found = scaling([at(s, [0.2371 * s, 0.5313 + s / 3, 0.1777], 0.3) for s in (1, 3, 9)])
-    rows = [cells for cells, _ in text._layer_rows(found, 1, 80)]
+    rows = [cells for cells, _ in text.layer_cells(found, 1, 80)]
     names = [cells[0] for cells in rows]
     assert names[-1] == "(median)"
     assert names[1] == "(1 more)"

@@ -19,7 +19,7 @@ TEMPLATES = sorted(path for path in (SITE / "templates").rglob("*") if path.is_f
 SCRIPTS = sorted(path for path in (SITE / "assets").rglob("*") if path.is_file())
 #: The names of a loop in a head: `{% for name in ("a", "b") %}` and what it loads.
 LOOP = re.compile(
-    r"{% for name in \(([^)]*)\) %}\s*"
+    r"{% for name in \(([^)]*)\)(?: if \w+)? %}\s*"
     r"<script src=\"{{ root }}assets/([^\"]*){{ name }}\.js\" defer>"
 )
 LOADED = re.compile(r"(?:src|href)=\"(?:{{ root }})?assets/([\w./]+\.(?:js|css))\"")

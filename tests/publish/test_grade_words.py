@@ -20,10 +20,10 @@ from onnxprof.compare.over_batches import over_batches
 from onnxprof.compare.scaling import scaling
 from onnxprof.publish.comparing import alignment_table, alignment_text, changes
 from onnxprof.publish.comparing import over_batches as batches_text
-from onnxprof.publish.comparing import scaling as scaling_text
 from onnxprof.publish.comparing.alignment import Choice
 from onnxprof.publish.json import documents
 from onnxprof.publish.pdf import timings as timings_pdf
+from onnxprof.publish.scaling import tables as scaling_text
 from onnxprof.publish.tables import runs as run_list
 from onnxprof.publish.tables.run_summary import summary
 from onnxprof.publish.text import grades

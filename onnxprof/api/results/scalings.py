@@ -43,15 +43,15 @@ class Scalings(Shown, Sequence[Scaling]):
 
     def parts(self) -> Iterable[RenderableType]:
         """What `onnxprof scaling` prints."""
-        from onnxprof.publish.comparing import scaling
+        from onnxprof.publish.scaling import tables
 
-        return scaling.tables(self.records, self.limit, self.latency_limit_ns)
+        return tables.tables(self.records, self.limit, self.latency_limit_ns)
 
     def to_csv(self) -> str:
         """All blocks, as `onnxprof scaling --format csv`."""
-        from onnxprof.publish.comparing import scaling_data
+        from onnxprof.publish.scaling import data
 
-        return scaling_data.to_csv(self.records)
+        return data.to_csv(self.records)
 
     def document(self) -> dict[str, Any]:
         """All blocks, as `onnxprof scaling --json`."""
@@ -67,8 +67,8 @@ class Scalings(Shown, Sequence[Scaling]):
 
     def to_markdown(self) -> str:
         """As `onnxprof scaling --format md`."""
-        from onnxprof.publish.comparing import scaling
+        from onnxprof.publish.scaling import tables
 
         return "\n".join(
-            scaling.markdown(one, self.limit, self.latency_limit_ns) for one in self.records
+            tables.markdown(one, self.limit, self.latency_limit_ns) for one in self.records
         )

@@ -260,7 +260,7 @@ def aligned(found: Alignment | Batches) -> dict[str, Any]:
 
 def scaled(every: Sequence[Scaling], limit_ns: int | None = None) -> dict[str, Any]:
     """The document of `scaling`."""
-    from onnxprof.publish.comparing.scaling_data import plain
+    from onnxprof.publish.scaling.data import plain
 
     return SCALING.of({"scalings": plain(every, limit_ns)})
 

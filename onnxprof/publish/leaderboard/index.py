@@ -34,7 +34,7 @@ WINDOW = 50
 
 @dataclass(frozen=True, slots=True)
 class Spark:
-    """Throughput over the first axis of a model's page, on the system that it shows first."""
+    """Throughput of the system that a model's page shows first, over an axis of its run."""
 
     drawing: Markup
     words: str
@@ -126,8 +126,8 @@ def _sizes(work: Work) -> str:
 
 
 def _spark(model: ModelPage) -> Spark:
-    """Throughput of the first run's system over the first of the model's axes."""
-    for axis in axes(model)[:1]:
+    """Throughput of the first run's system over the first axis that the run is on."""
+    for axis in axes(model):
         for number, line in enumerate(axis.lines):
             if any(model.entries[i] is model.first for _, i in line.points):
                 return _spark_of(throughput(model, axis, number), model, axis)

@@ -12,6 +12,7 @@ from onnxprof.compare.growth.rows import Growth, GrowthRow
 from onnxprof.compare.systems import labels
 from onnxprof.compare.table import RowKind
 from onnxprof.publish.text.csv import csv_text
+from onnxprof.store.summary import short_id
 
 #: Columns of the CSV: a row a phase and block, one without layers for the model.
 COLUMNS = (
@@ -81,11 +82,9 @@ def _plain(phases: Phases) -> dict[str, Any]:
 
 
 def _plain_column(column: Column) -> dict[str, Any]:
-    from onnxprof.publish.tables.runs import run_id
-
     return {
         "phase": str(column.phase),
-        "run": run_id(column.run),
+        "run": short_id(column.run.request),
         "batch": column.run.request.batch,
         "latency_ns": column.latency_ns,
         "interval_ns": list(column.interval_ns),

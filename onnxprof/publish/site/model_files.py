@@ -15,7 +15,6 @@ from onnxprof.analysis.once import remembering
 from onnxprof.errors import StoreError
 from onnxprof.model.collector import unhurried
 from onnxprof.plugins.source_places import cleaned_run
-from onnxprof.publish.comparing.scaling_pages import sections as size_sections
 from onnxprof.publish.disk.cache import Cache, code, digest
 from onnxprof.publish.disk.files import encoded, write
 from onnxprof.publish.drawing import plot
@@ -30,6 +29,7 @@ from onnxprof.publish.pdf.typesetter import Manuscript, pressed
 from onnxprof.publish.phases.pages import sections as phase_sections
 from onnxprof.publish.roofline import section
 from onnxprof.publish.roofline.known import Reasons
+from onnxprof.publish.scaling.pages import sections as size_sections
 from onnxprof.publish.selection import facts
 from onnxprof.publish.site.cards import card, light
 from onnxprof.publish.site.worklist import Item, Volume

@@ -32,7 +32,7 @@ def by_size(runs: Sequence[Run]) -> Iterator[RenderableType]:
     """
     from onnxprof.compare.axes.families import leading
     from onnxprof.compare.scaling import families, scaling
-    from onnxprof.publish.comparing.scaling import in_short
+    from onnxprof.publish.scaling.tables import in_short
 
     by_model: dict[tuple[str, str], list[Run]] = {}
     for run in runs:

@@ -19,7 +19,7 @@ from onnxprof.publish.text.safe import printable
 from onnxprof.records.ceilings import Ceilings
 from onnxprof.records.run import Request, Run
 from onnxprof.store import encoding
-from onnxprof.store.summary import Summary
+from onnxprof.store.summary import Summary, short_id
 
 #: The keys of a run in JSON and the columns of the CSV, in order.
 COLUMNS = (
@@ -55,7 +55,7 @@ COLUMNS = (
 
 def run_id(run: Summary | Run) -> str:
     """The run's id: the first seven hex digits of the request's digest, as in the file's name."""
-    return encoding.request_digest(run.request)[:7]
+    return short_id(run.request)
 
 
 def list_records(summaries: Iterable[Summary]) -> list[dict[str, Any]]:

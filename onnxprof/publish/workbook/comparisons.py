@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from onnxprof.publish.comparing import alignment_text, changes, over_batches, scaling_data, versions
+from onnxprof.publish.comparing import alignment_text, changes, over_batches, versions
+from onnxprof.publish.scaling import data as scaling_data
 from onnxprof.publish.tables.identity import dims_text
 from onnxprof.publish.workbook.book import Sheet, sheet_of_csv, workbook
 

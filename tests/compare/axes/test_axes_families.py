@@ -15,9 +15,9 @@ from onnxprof.compare.systems import refuse_unlike
 from onnxprof.errors import UsageError
 from onnxprof.publish.comparing import over_batches as over_text
 from onnxprof.publish.comparing.alignment import Choice
-from onnxprof.publish.comparing.scaling import markdown, sentences_of
 from onnxprof.publish.json import documents
 from onnxprof.publish.json.comparing import aligned
+from onnxprof.publish.scaling.tables import markdown, sentences_of
 from onnxprof.records.run import Request, Run
 from onnxprof.testing import sample_run
 

@@ -14,7 +14,7 @@ from onnxprof.analysis.reconcile import reconcile
 from onnxprof.cli.main import app
 from onnxprof.compare.growth.orders import Order
 from onnxprof.compare.scaling import scaling
-from onnxprof.publish.comparing.scaling_pages import sections
+from onnxprof.publish.scaling.pages import sections
 from onnxprof.records.run import Run
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 over_http = pytest.mark.parametrize("root", ["http"], indirect=True)
 #: The width of A4 at 96 dots an inch, without the margins of a browser.
 SHEET = 718
-CHARTS = ("latency", "throughput", "operators", "speedup", "slowest", "scaling")
+CHARTS = ("latency", "throughput", "operators", "speedup", "slowest", "scaling", "stack", "gain")
 LONG = "Intel(R) Xeon(R) Platinum 8488C Processor @ 2.40GHz"
 
 

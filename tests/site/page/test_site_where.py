@@ -238,7 +238,7 @@ def test_five_thousand_layers_stay_small(page: Any, root: str, out: Path) -> Non
     rectangle(page, "net/stage3").click()
     settled(page)
     assert page.locator(LINKS).count() < 450
-    assert page.inner_text("output[data-count=timing-table]") == "1000 of 5000"
+    assert page.inner_text("output[data-count=timing-table]") == "1,000 of 5,000"
 
 
 @over_http

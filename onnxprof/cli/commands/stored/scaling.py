@@ -78,8 +78,8 @@ def parse_time(text: str) -> int:
 
 def show(made: Scalings, printed: TableFormat, output: Path | None, as_json: bool = False) -> None:
     """Print or write scalings in the chosen format; `--format json` has no envelope."""
-    from onnxprof.publish.comparing.scaling_data import plain
     from onnxprof.publish.json import documents
+    from onnxprof.publish.scaling.data import plain
 
     if printed is TableFormat.TABLE and output is None:
         display(*made.parts())

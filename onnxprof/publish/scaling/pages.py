@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from onnxprof.compare.axes.families import BATCH, leading
 from onnxprof.compare.scaling import Scaling, families, scaling
 from onnxprof.compare.systems import newest
-from onnxprof.publish.comparing import scaling as printed
 from onnxprof.publish.phases.pages import ROOM, Grid, Section, capitals, grown
 from onnxprof.publish.phases.tables import LEGEND
+from onnxprof.publish.scaling import tables as printed
 from onnxprof.publish.text.safe import in_page
 from onnxprof.records.run import Run
 
