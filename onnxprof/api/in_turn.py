@@ -27,6 +27,8 @@ from onnxprof.sweeps.tasks import Task
 if TYPE_CHECKING:
     from onnxprof.compare.changes import Comparison
     from onnxprof.compare.quantised.gains import LayerError
+    from onnxprof.model.feeds import Arrays
+    from onnxprof.model.file import ModelFile
     from onnxprof.records.run import Run
     from onnxprof.store.folder import Store
 
@@ -209,6 +211,13 @@ def with_errors(comparison: Comparison, jobs: Sequence[tuple[Job, Job]], say: Sa
     return replace(comparison, pairs=tuple(pairs))
 
 
+def _inputs(job: Job, model: ModelFile) -> Arrays:
+    """What the measurement was fed; made in the process that runs the models."""
+    from onnxprof.jobs.child import inputs_of
+
+    return inputs_of(job, model)[0]
+
+
 def errors(original: Job, quantised: Job, say: Say) -> dict[str, LayerError]:
     """The error of each layer of a quantised model, by running both."""
     from onnxprof.checks.quantised.errors import Question, layer_errors
@@ -223,6 +232,7 @@ def errors(original: Job, quantised: Job, say: Say) -> dict[str, LayerError]:
         seed=options.seed,
         inputs=options.inputs,
         threads=options.threads,
+        feed=partial(_inputs, original),
     )
     say("running both models for the error of each layer")
     work = partial(layer_errors, question)

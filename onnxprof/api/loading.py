@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from onnxprof.compare.systems import newest
 from onnxprof.errors import UsageError
 from onnxprof.reasons.stored import Shelf
 from onnxprof.records.run import Run
+from onnxprof.sequences.grammar import chosen
 from onnxprof.store.folder import Filters, load_good
 from onnxprof.store.select import Need, select
 
@@ -34,12 +35,15 @@ def load(
     backend: str | Iterable[str] | None = None,
     batch: int | Iterable[int] | None = None,
     tags: str | Iterable[str] | None = None,
+    dims: Mapping[str, int | Iterable[int]] | None = None,
+    phases: str | Iterable[str] | None = None,
 ) -> Runs:
     """Read stored runs, oldest first.
 
     `store` is a folder of runs, an archive, the file of a run, an id or its first digits; None
     stands for `$ONNXPROF_STORE`, else `runs`. A filter is a part of the name, or all of it with
-    `*` and `?`; several of one kind are alternatives. Runs that failed are among `failures`; a file
+    `*` and `?`; several of one kind are alternatives. `dims` has sizes that pass by axis, `phases`
+    are `"decode"` or `"decode:512"`. Runs that failed are among `failures`; a file
     that cannot be read is a warning. Raises UsageError where nothing matches.
 
     >>> import tempfile
@@ -57,8 +61,17 @@ def load(
         names("backend", backend),
         () if batch is None else sizes(batch),
         names("tags", tags),
+        tuple((axis, _sizes(axis, given)) for axis, given in (dims or {}).items()),
+        chosen(names("phases", phases)),
     )
     return runs_of(select(text, [folders.store()], filters, say=warn), warn)
+
+
+def _sizes(axis: str, given: int | Iterable[int]) -> tuple[int, ...]:
+    every = (given,) if isinstance(given, int) else tuple(given)
+    if not all(type(size) is int for size in every):
+        raise UsageError(f"the size of axis {axis!r} cannot be {given!r}", remedy="Give numbers")
+    return every
 
 
 def names(what: str, given: str | Iterable[str] | None) -> tuple[str, ...]:

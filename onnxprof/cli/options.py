@@ -37,6 +37,7 @@ def parse_filters(
     phases: Sequence[str] | None = None,
 ) -> Filters:
     """Filters of stored runs; a text may list several backends. Raises UsageError."""
+    from onnxprof.sequences.grammar import chosen
     from onnxprof.store.folder import Filters
 
     names = [name for text in backends or () for name in parse_names(text, "--backend")]
@@ -48,21 +49,8 @@ def parse_filters(
         batches,
         tuple(tags or ()),
         _sizes(dims or ()),
-        _phases(phases or ()),
+        chosen(phases or ()),
     )
-
-
-def _phases(texts: Sequence[str]) -> tuple[str, ...]:
-    """`decode`, or `decode:512,1024` as `profile` has it, each as it stands in a run.
-
-    Raises UsageError.
-    """
-    from onnxprof.records.sequences.phase import PhaseKind
-    from onnxprof.sequences.grammar import points
-
-    kinds = {kind.value for kind in PhaseKind}
-    found = [[text.strip()] if text.strip() in kinds else points([text]) for text in texts]
-    return tuple(dict.fromkeys(str(phase) for each in found for phase in each))
 
 
 def _sizes(items: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:

@@ -23,6 +23,16 @@ def points(texts: Iterable[str]) -> tuple[Phase, ...]:
     return tuple(dict.fromkeys(phase for text in texts for phase in _points(text)))
 
 
+def chosen(texts: Iterable[str]) -> tuple[str, ...]:
+    """Which phases are meant, as a run has them: `decode` for any size, or those at sizes.
+
+    Raises UsageError.
+    """
+    kinds = {kind.value for kind in PhaseKind}
+    found = [[text.strip()] if text.strip() in kinds else points([text]) for text in texts]
+    return tuple(dict.fromkeys(str(phase) for each in found for phase in each))
+
+
 def _points(text: str) -> Iterator[Phase]:
     name, colon, sizes = text.strip().partition(":")
     kinds = {kind.value: kind for kind in PhaseKind}

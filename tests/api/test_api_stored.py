@@ -45,6 +45,14 @@ def test_filters_are_those_of_the_commands(store: Path) -> None:
     assert len(op.load(store, backend=["ort", "torch"], batch=(1, 4))) == 4
     assert len(op.load(store, model="n*", batch=16)) == 2
     assert len(op.load(str(store), device="Fake")) == 6
+    made = sample_run("net")
+    for phase, past in (("decode:8", 3), ("decode:16", 5)):
+        request = replace(made.request, phase=phase, dims=(("past", past),))
+        Store(store).save(replace(made, request=request))
+    assert [len(op.load(store, phases=text)) for text in ("decode", "decode:8,9")] == [2, 1]
+    assert len(op.load(store, dims={"past": [5, 7]}, phases=["decode"])) == 1
+    with pytest.raises(UsageError, match="size of axis 'past' cannot be"):
+        op.load(store, dims={"past": ["x"]})  # type: ignore[list-item]
     file = next(store.rglob("*.parquet"))
     assert len(op.load(file)) == 1
     with pytest.raises(UsageError, match="no stored run matches"):

@@ -144,6 +144,18 @@ def test_scales_are_read_off_and_passed_on() -> None:
     assert scales(given)["x_quantized"] == Scale("x_scale", "x_zero_point")
 
 
+def test_rows_of_quantised_weights_have_the_scale_that_dequantises_them() -> None:
+    graph = models.model(
+        [
+            models.node("Gather", ["w", "ids"], ["rows"]),
+            models.node("DequantizeLinear", ["rows", "s", "z"], ["y"]),
+        ],
+        [models.value("ids", ["N"], onnx.TensorProto.INT64)],
+        [models.value("y", ["N", 4])],
+    ).graph
+    assert scales(graph) == {"rows": Scale("s", "z")}
+
+
 def test_signal_over_noise() -> None:
     one = np.array([3.0, 4.0])
     assert sqnr_db(one, one) is None

@@ -152,6 +152,26 @@ def test_a_small_decoder_is_compared_in_its_phases(folder: Path, tmp_path: Path)
     assert sorted(run.request.phase for run in stored) == sorted(["prefill:4", "decode:8"] * 2)
 
 
+def test_errors_of_layers_are_those_of_the_phase(folder: Path) -> None:
+    """Masks and positions of the phase are fed: those made up at random would be out of range."""
+    tool = pytest.importorskip("onnxruntime.quantization", reason="needs onnxruntime's tool")
+    a, b = str(folder / "plain.onnx"), str(folder / "int8.onnx")
+    tool.quantize_dynamic(a, b)
+    found = op.compare(
+        *(a, b),
+        phases="decode:8",
+        layer_errors=True,
+        **{"threads": 1, "budget": 0.1, "processes": 1, "verify": False, "parity": False},
+        progress=False,
+    )
+    (pair,) = found.pairs
+    assert pair.quantised is not None
+    errors = {row.layers[0]: row.error for row in pair.quantised.rows if row.error is not None}
+    told = errors["h1.down"]
+    assert told.sqnr_db is not None
+    assert told.sqnr_db > 20
+
+
 def test_phases_are_for_models() -> None:
     from onnxprof.testing import sample_run
 

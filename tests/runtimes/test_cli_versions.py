@@ -13,11 +13,13 @@ from support.habits.documents import checked
 from support.networks import models
 from typer.testing import CliRunner, Result
 
+from onnxprof.cli.commands.load.scenario import scenario
 from onnxprof.cli.commands.profile import profile
 from onnxprof.cli.commands.stored.compare import compare
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.records.run import RUNTIME, Run
 from onnxprof.records.warning import WarningKind
+from onnxprof.store.beside.scenarios import load as load_scenario
 from onnxprof.store.folder import load_all
 
 pytestmark = pytest.mark.skipif(find_spec("pip") is None, reason="needs pip")
@@ -28,6 +30,7 @@ QUICK = ("--processes", "2", "--budget", "0.6", "--threads", "1", "--threshold",
 app = typer.Typer()
 app.command("compare")(compare)
 app.command("profile")(profile)
+app.command("scenario")(scenario)
 
 
 def run(*arguments: object) -> Result:
@@ -143,6 +146,19 @@ def test_the_printed_command_measures_the_version_again(model: Path, tmp_path: P
     (kept,) = loaded(tmp_path / "again")
     assert dict(kept.environment)[RUNTIME] == "fakert 1.1"
     assert kept.request.backend == "fakert"
+    assert "--runtime fakert==1.1" in kept.command
+
+
+def test_a_version_is_put_under_load(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mlperf_loadgen", reason="needs onnxprof[loadgen]")
+    words = ("--scenario", "single-stream", "--duration", "0.2", "--threads", "1")
+    result = run("scenario", model, *words, "--runtime", "fakert==1.1", "--store", "loads")
+    assert result.exception is None, (result.exception, result.stderr)
+    (path,) = (tmp_path / "loads").rglob("*.json")
+    kept = load_scenario(path)
+    assert kept.answer is not None
+    assert (kept.asked.runtime, kept.asked.backend) == ("fakert==1.1", "fakert")
+    assert dict(kept.environment)[RUNTIME] == "fakert 1.1"
     assert "--runtime fakert==1.1" in kept.command
 
 

@@ -8,7 +8,7 @@ rounds no more than that.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ class Question:
     inputs: str = ""
     """The user's .npz file; empty for generated inputs."""
     threads: int = 1
+    feed: Callable[[ModelFile], Arrays] | None = None
+    """Picklable: the inputs, by the float model. Without it they are of the file, or the seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ def layer_errors(question: Question) -> dict[str, LayerError]:
 
 
 def _inputs(question: Question, model: ModelFile, table: LayerTable) -> Arrays:
+    if question.feed is not None:
+        return question.feed(model)
     if question.inputs:
         return from_file(Path(question.inputs), table, batch_axes(model, {}).axes)[0]
     return generate(table, question.seed, declared_fills(model))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from onnxprof.compare.quantised.operators import PASSING
@@ -40,7 +40,16 @@ def scales(graph: GraphProto) -> Mapping[str, Scale]:
         scale = _of(node, found)
         if scale is not None and scale.scale:
             found.update((name, scale) for name in _outputs(node) if name)
+    for name, scale in _read_by(graph):
+        found.setdefault(name, scale)
     return found
+
+
+def _read_by(graph: GraphProto) -> Iterator[tuple[str, Scale]]:
+    """What the graph itself turns into values: rows that a Gather took from quantised weights."""
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and len(node.input) > 1 and not node.attribute:
+            yield node.input[0], Scale(node.input[1], node.input[2] if len(node.input) > 2 else "")
 
 
 def _outputs(node: NodeProto) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Json
+from onnxprof.cli.choosing import Json, Stores
 from onnxprof.cli.output import (
     TABLES,
     deliver,
@@ -29,14 +29,6 @@ app = typer.Typer(help="List and show loads, and systems against models.", no_ar
 
 _FORMATS = {name: TABLES[name] for name in ("table", "csv", "json")}
 
-Stores = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--store",
-        metavar="DIR",
-        help="Folder of runs, else $ONNXPROF_STORE, else runs; repeatable.",
-    ),
-]
 Format = Annotated[
     str, typer.Option("--format", help="table, csv or json; by default that of the output file.")
 ]
