@@ -15,9 +15,11 @@ unchanged model, has none.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,8 @@ from onnxprof.provenance.topology import Graph
 _PROBE = "onnxprof_empty"
 _SINK = "onnxprof_sink"
 _RESULT = "Result"
+#: Operations that change no element, or its type alone.
+_NAMES_GO_ON = frozenset({"Convert", "Reshape", "Squeeze", "Unsqueeze"})
 #: The type of tensors whose sinks are joined; other types are rare.
 _JOINED = "f32"
 
@@ -64,16 +68,31 @@ class Prefixes:
     def barred(self) -> frozenset[int]:
         """Impossible cuts: no tensor crosses, or one that no operation of the model yields.
 
-        A step without layers works for the step behind it, so no cut separates the two.
+        A step without layers works for the step behind it, so no cut separates the two. Of a step
+        of several nodes the first may be what another step reads before the last one runs.
         """
         ports = _ports(self.loaded.model)
+        needed = self._needed()
         return frozenset(
             count
             for count in range(1, len(self.steps))
             if not self.steps[count - 1].layers
+            or needed[count - 1] >= count
             or not (names := self.crossing(count))
             or not ports.keys() >= set(names)
         )
+
+    def _needed(self) -> list[int]:
+        """For each step the last one of which it, or one before it, needs a node."""
+        owner = {node: number for number, step in enumerate(self.steps) for node in step.members}
+        reached: list[int] = []
+        for place, node in enumerate(self.nodes):
+            before = (reached[source] for source in node.inputs if source < place)
+            reached.append(max(before, default=-1))
+            if _runs(node):
+                reached[place] = max(reached[place], owner.get(place, -1))
+        own = (max((reached[node] for node in step.members), default=-1) for step in self.steps)
+        return list(accumulate(own, max))
 
     def crossing(self, count: int) -> list[str]:
         """The tensors that steps before a cut yield and layers behind it need."""
@@ -175,7 +194,20 @@ class Prefixes:
     def _is_same(self, compiled: Any, count: int) -> bool:
         """Whether the nodes of a prefix equal those of the whole model before the cut."""
         part = executed(compiled.get_runtime_model(), {})
-        return Counter(_work(part)) == Counter(self._expected(count))
+        return Counter(_work(part, self._stands)) == Counter(self._expected(count))
+
+    @cached_property
+    def _stands(self) -> dict[str, str]:
+        """For operations that only convert or reshape, the mark of what they read.
+
+        Where one is left out its name goes to a neighbour, and a cut may decide which.
+        """
+        stands: dict[str, str] = {}
+        for operation in self.loaded.model.get_ordered_ops():
+            if (port := _gone_on(operation)) is not None:
+                source = port.get_node().get_friendly_name()
+                stands[operation.get_friendly_name()] = stands.get(source, source)
+        return stands
 
     def _expected(self, count: int) -> Iterator[Signature]:
         waiting = [place for step in self.steps[:count] for place in step.members]
@@ -185,25 +217,39 @@ class Prefixes:
             if place not in seen:
                 seen.add(place)
                 waiting += self.nodes[place].inputs
-        return (_signature(self.nodes[at]) for at in sorted(seen) if _runs(self.nodes[at]))
+        run = (self.nodes[at] for at in sorted(seen) if _runs(self.nodes[at]))
+        return (_signature(node, self._stands) for node in run)
 
 
 def _runs(node: RuntimeNode) -> bool:
     return bool(node.implementation) and runs(node.kind, node.implementation, 0)
 
 
-def _signature(node: RuntimeNode) -> Signature:
-    return (node.kind, node.implementation, anonymous(node.originals), *node.yields)
+def _signature(node: RuntimeNode, stands: Mapping[str, str]) -> Signature:
+    marks = {stands.get(mark, mark) for mark in anonymous(node.originals).split(",")}
+    return (node.kind, node.implementation, ",".join(sorted(marks)), *node.yields)
 
 
-def _work(nodes: Sequence[RuntimeNode]) -> Iterator[Signature]:
+def _gone_on(operation: Any) -> Any | None:
+    """What an operation yields again, if it only converts, reshapes or adds nothing to it."""
+    kind = operation.get_type_name()
+    if kind in _NAMES_GO_ON:
+        return operation.input_value(0)
+    ports = [] if kind != "Concat" else list(operation.input_values())
+    full = [port for port in ports if "0" not in map(str, port.get_partial_shape())]
+    return full[0] if len(full) == 1 else None
+
+
+def _work(
+    nodes: Sequence[RuntimeNode], stands: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Signature]:
     """Signatures of the nodes, without sinks and the nodes behind them."""
     sunk: set[int] = set()
     for place, node in enumerate(nodes):
         if node.originals.startswith(_SINK) or not sunk.isdisjoint(node.inputs):
             sunk.add(place)
         elif _runs(node):
-            yield _signature(node)
+            yield _signature(node, stands)
 
 
 def _ports(model: Any) -> dict[str, Any]:

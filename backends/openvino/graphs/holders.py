@@ -38,11 +38,14 @@ class Groups:
         self._parent[second] = first
 
     def members(self) -> list[tuple[int, ...]]:
-        """The positions of the nodes of every step that ran, in order of the first node."""
+        """The positions of the nodes of every step that ran, in order of the last node.
+
+        So what a step reads was computed by the steps before it.
+        """
         by_root: dict[int, list[int]] = defaultdict(list)
         for place in self._ran:
             by_root[self.find(place)].append(place)
-        return [tuple(places) for places in by_root.values()]
+        return sorted(map(tuple, by_root.values()), key=max)
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """Weights of few bits, and products of integers that yield floating-point numbers.
 
 Constant weights of products are unpacked and scaled once, while loading: torch's kernels for packed
-weights have no stable interface, round to bfloat16 where they are fast, and take some fifty times
-as long in float32 (2.13, `_weight_int4pack_mm_for_cpu`).
+weights have no stable interface, round to bfloat16 where they are fast, and take far longer than
+products with unpacked weights in float32 (2.13, `_weight_int4pack_mm_for_cpu`).
 """
 
 from __future__ import annotations
