@@ -7,6 +7,7 @@
 # make test-lowest   its core with the lowest declared versions (in .venv-lowest)
 # make test-fleet    sweeps over a Ray cluster of several nodes, which wants an idle machine
 # make test-hostile  thousands of damaged models and runs (a few hundred are in make test)
+# make test-public   models out of published packages, which it downloads into .public/
 # make lint    formatting, linter, types
 # make results-readme   what results/README.md says of the runs in results/
 # make pictures   the pictures of README.md and docs/: the gallery's pages, the board of a sweep
@@ -39,7 +40,7 @@ export PYTHON
 endif
 
 .NOTPARALLEL:
-.PHONY: help demo gallery pictures results-readme test test-export test-fleet test-lowest test-hostile lint format house docs release bench clean
+.PHONY: help demo gallery pictures results-readme test test-export test-fleet test-lowest test-hostile test-public lint format house docs release bench clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -85,6 +86,11 @@ test-hostile:
 	@.ci/venv cpu,site,test
 	$(TESTS) tests/hostile -m hostile $(ARGS)
 
+test-public:
+	@.ci/venv cpu,site,test
+	$(RUN) tools.public
+	$(TESTS) tests/public $(WORKERS) $(ARGS)
+
 lint:
 	@.ci/venv cpu,site,lint
 	$(RUN) ruff check
@@ -116,5 +122,5 @@ bench:
 	@for file in $(wildcard benchmarks/speed/*.py benchmarks/site/*.py); do .venv/$(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf .venv .venv-export .venv-lowest build dist *.egg-info $(DEMO) $(GALLERY) $(PUBLISHED) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-export .venv-lowest .public build dist *.egg-info $(DEMO) $(GALLERY) $(PUBLISHED) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

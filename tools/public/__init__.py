@@ -1,0 +1,1 @@
+"""Models that nobody here wrote, out of published Python packages; `models.toml` lists them."""
