@@ -33,7 +33,10 @@ def called(capsysbinary: pytest.CaptureFixture[bytes], *words: object) -> Done:
 
 
 def started(
-    *words: object, folder: Path | None = None, env: Mapping[str, str] | None = None
+    *words: object,
+    folder: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    encoding: str = "utf-8",
 ) -> Done:
     """Run a command in a process of its own."""
     done = subprocess.run(
@@ -43,4 +46,4 @@ def started(
         env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
         timeout=240,
     )
-    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+    return Done(done.returncode, done.stdout.decode(encoding), done.stderr.decode(encoding))
