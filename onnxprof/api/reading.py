@@ -14,13 +14,13 @@ from onnxprof.model.dims.grammar import Dims
 from onnxprof.model.sources.policy import Resolved
 from onnxprof.processes.confined import confined
 from onnxprof.processes.limits import Limits
-from onnxprof.records.cost import LayerCost
 from onnxprof.records.layer import LayerTable
 
 if TYPE_CHECKING:
     from onnxprof.cost.symbolic import SymbolicCost
     from onnxprof.model.file import ModelFile
     from onnxprof.model.sizing import Sizing
+    from onnxprof.records.cost import LayerCost
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,6 @@ def adapt_streams() -> None:
 
     Our own marks become ASCII, other characters `\\uXXXX`.
     """
-    codecs.register_error(_HANDLER, _stand_in)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_HANDLER)
@@ -72,6 +71,9 @@ def _stand_in(error: UnicodeError) -> tuple[str, int]:
 
 def _escaped(character: str) -> str:
     return character.encode("ascii", "backslashreplace").decode("ascii")
+
+
+codecs.register_error(_HANDLER, _stand_in)
 
 
 def is_plain() -> bool:
@@ -145,8 +147,22 @@ def display(*parts: RenderableType) -> None:
         typer.echo(text, nl=False)
         return
     console = stdout_console(highlight=False)
-    for part in parts:
+    for part in _encodable(parts):
         console.print(part, markup=False)
+
+
+def _encodable(parts: Sequence[Any]) -> Sequence[Any]:
+    """The parts, on a console that lacks characters with what stands in for them."""
+    if _is_unicode(sys.stdout):
+        return parts
+    from onnxprof.publish.notebook.encodable import encodable
+
+    name = getattr(sys.stdout, "encoding", None) or "ascii"
+
+    def encode(text: str) -> str:
+        return text.encode(name, _HANDLER).decode(name)
+
+    return [encodable(part, encode) for part in parts]
 
 
 def is_terminal(stream: Any) -> bool:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from onnxprof.cost.base.call import placed
 from onnxprof.model.graph.parameters import PACKED, Roles, Use
-from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor
+from onnxprof.records.layer import Layer, LayerKind, LayerTable, Tensor, placed
 
 
 def by_layer(table: LayerTable) -> dict[str, int]:

@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from onnxprof.cost.base.call import placed
-from onnxprof.records.layer import Dim, Layer, LayerTable, Shape, Tensor
+from onnxprof.records.layer import Dim, Layer, LayerTable, Shape, Tensor, placed
 from onnxprof.zoo.declaration import Fill
 
 #: Operators through which token ids pass on their way to the table that they index.

@@ -119,11 +119,16 @@ def _received(
             remedy="Allow more with --memory, if that is what it lacked",
         ) from None
     if answer[0] == "memory":
-        most = f" than {limits.memory_bytes / 2**30:.3g} GiB" if limits.memory_bytes else ""
+        most = f" than {_size(limits.memory_bytes)}" if limits.memory_bytes else ""
         raise ModelError(
             f"{doing} takes more memory{most}", where=where, remedy="Allow more with --memory"
         )
     return answer
+
+
+def _size(count: int) -> str:
+    """A limit as `--memory` has it; a small one in MiB."""
+    return f"{count / 2**30:.3g} GiB" if count >= 1 << 30 else f"{count / 2**20:.3g} MiB"
 
 
 def _answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -37,6 +37,16 @@ class Tensor:
     def is_static(self) -> bool:
         """Whether every axis has a known size."""
         return self.shape is not None and all(isinstance(d, int) for d in self.shape)
+
+
+def placed(tensors: Sequence[Tensor], absent: Sequence[int]) -> list[Tensor | None]:
+    """Tensors by operator position, None where an optional one is left out."""
+    if not absent:
+        return list(tensors)
+    found: list[Tensor | None] = list(tensors)
+    for position in sorted(absent):
+        found.insert(position, None)
+    return found
 
 
 class LayerKind(StrEnum):

@@ -105,7 +105,7 @@ def test_filters_that_nothing_passes_say_which(tmp_path: Path) -> None:
     for given, words in (
         (
             {"model": "resnet5x"},
-            "the model resnet5x. Did you mean resnet50? There is: resnet50, vg",
+            "the model resnet5x. Did you mean resnet50? There is: resnet50",
         ),
         ({"batch": (2, 4)}, "the batch 2 or 4. There is: 1, 8"),
         ({"tags": "x"}, "the tag x. No run has a tag"),

@@ -270,3 +270,37 @@ def test_rows_of_a_dry_run_that_differ_in_a_seed_alone_say_it(folder: Path) -> N
     assert sorted(rows) == [
         *("ort cpu t1", "ort cpu t1 seed=1", "ort cpu t1 written", "ort cpu t1 written seed=1"),
     ]
+
+
+def test_a_dry_run_of_many_models_sums_up_what_it_does_not_list(folder: Path) -> None:
+    for number in range(60):
+        (folder / f"m{number:02}.onnx").write_bytes((folder / "lenet.onnx").read_bytes())
+    (folder / "bad").mkdir()
+    for number in range(15):
+        (folder / "bad" / f"b{number:02}.onnx").write_bytes(b"no model")
+    plan = '[[models]]\nname = ["m*.onnx", "bad/*.onnx"]\n[defaults]\nbatch = [1, 2]\n'
+    (folder / "many.toml").write_text(plan)
+    _, out, err = run("sweep", "many.toml", "--dry-run", folder=folder)
+    lines = out.rstrip().splitlines()
+    assert len(lines) == 1 + 40 + 1
+    assert "more rows)" in lines[-1]
+    assert "1 system" in lines[-1]
+    assert err.count("this is no ONNX") + err.count("bad/b") <= 24
+    assert "5 more of this kind; -v says all" in err
+    _, out, err = run("sweep", "many.toml", "--dry-run", "-v", folder=folder)
+    assert len(out.rstrip().splitlines()) >= 60
+    assert "more of this kind" not in err
+
+
+def test_an_unknown_provider_is_refused_once_with_its_line(folder: Path) -> None:
+    plan = '[[models]]\nname = "*.onnx"\n[[backends]]\nname = "ort"\nprovider = ["cpu", "cuad"]\n'
+    (folder / "new.toml").write_text(plan)
+    for words in ((), ("--dry-run",)):
+        code, out, err = run("sweep", "new.toml", *words, folder=folder)
+        assert (code, out) == (2, "")
+        assert err.count("\n") == 1
+        assert "new.toml, line 3: the ort backend has no provider 'cuad'. Did you mean cuda?" in err
+    code, _, err = run("profile", "lenet.onnx", "--provider", "cuad", folder=folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "the ort backend has no provider 'cuad' here. Did you mean cuda?" in err
+    assert load_all([folder / "runs"]) == ([], [])

@@ -42,7 +42,7 @@ def _option(parameter: Any) -> None:
 def _kind(parameter: Any, told: Any, ctx: Any) -> str | None:
     shown = told(ctx)
     if not shown:
-        return shown
+        return None
     bare = str(shown).strip("<>")
     if len(bare) <= _LONGEST:
         return _KINDS.get(bare, bare)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from onnxprof.cost.base.expression import Size, product
-from onnxprof.records.layer import Layer, Tensor
+from onnxprof.records.layer import Layer, Tensor, placed
 
 
 class Unknown(Exception):
@@ -25,16 +25,6 @@ def static_sizes(tensor: Tensor) -> Sizes:
         if not isinstance(size, int):
             raise Unknown(f"the shape of {tensor.name} has the size {size or '?'}")
     return tensor.shape  # type: ignore[return-value]
-
-
-def placed(tensors: Sequence[Tensor], absent: Sequence[int]) -> list[Tensor | None]:
-    """Tensors by operator position, None where an optional one is left out."""
-    if not absent:
-        return list(tensors)
-    found: list[Tensor | None] = list(tensors)
-    for position in sorted(absent):
-        found.insert(position, None)
-    return found
 
 
 class Call:

@@ -109,7 +109,10 @@ def _text(file: IO[bytes], encoding: str) -> str:
 
 
 def started(
-    *words: object, folder: Path | None = None, env: Mapping[str, str] | None = None
+    *words: object,
+    folder: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    encoding: str = "utf-8",
 ) -> Done:
     """Run a command in a process of its own."""
     done = subprocess.run(
@@ -119,4 +122,4 @@ def started(
         env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
         timeout=240,
     )
-    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+    return Done(done.returncode, done.stdout.decode(encoding), done.stderr.decode(encoding))

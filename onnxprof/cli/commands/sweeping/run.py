@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli import loudness
 from onnxprof.cli.output import say
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from onnxprof.sweeps.planning.ahead import Ahead, Outlook
     from onnxprof.sweeps.resume import Policy
 
+#: Rows of a dry run, and remarks of one kind; `-v` prints all.
+_MOST_ROWS, _MOST_NOTES = 40, 10
 _Store = Annotated[
     str, typer.Option(metavar="DIR|URL", help="Where runs are stored [default: runs].")
 ]
@@ -151,13 +154,24 @@ def _preview(ahead: Ahead, as_json: bool) -> int:
         for event in (ahead.planned(), *ahead.before(), *ahead.events(outlooks)):
             as_json_lines(event)
     else:
-        display(plan_table(map(_line, outlooks)))
-        for text in dict.fromkeys((*ahead.surveyed.notes, *problems, *ahead.open_points)):
+        is_whole = loudness.level() >= loudness.DETAILED
+        display(plan_table(map(_line, outlooks), None if is_whole else _MOST_ROWS))
+        for text in (*ahead.surveyed.notes, *ahead.open_points):
             say(text)
-        for text in dict.fromkeys(each.reason for each in ahead.skipped()):
-            say(text)
+        _say_some(problems, is_whole)
+        _say_some([each.reason for each in ahead.skipped()], is_whole)
         say(planned(ahead.planned()))
     return 2 if problems or ahead.surveyed.notes else 0
+
+
+def _say_some(texts: Sequence[str], is_whole: bool) -> None:
+    """Each text once; of many the first, and how many more there are."""
+    every = list(dict.fromkeys(texts))
+    shown = every if is_whole or len(every) <= _MOST_NOTES + 1 else every[:_MOST_NOTES]
+    for text in shown:
+        say(text)
+    if len(shown) < len(every):
+        say(f"{len(every) - len(shown):,} more of this kind; -v says all")
 
 
 def _line(outlook: Outlook) -> PlanLine:
