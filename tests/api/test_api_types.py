@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
+import platformdirs
 import pytest
+from filelock import FileLock
 from support.places import ROOT
 
 GOOD = """
@@ -69,9 +73,13 @@ BAD = {
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What mypy has read of the package once."""
-    return tmp_path_factory.mktemp("mypy")
+def cache() -> Iterator[Path]:
+    """What mypy has read of this tree; it stays, and mypy reads again what has changed."""
+    tree = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+    folder = platformdirs.user_cache_path("onnxprof") / "tests" / "mypy" / tree
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        yield folder
 
 
 def mypy(program: str, folder: Path, cache: Path) -> list[str]:

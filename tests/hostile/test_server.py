@@ -17,7 +17,7 @@ def port(tmp_path: Path) -> Iterator[int]:
     (tmp_path / "index.html").write_text("here")
     (tmp_path.parent / "secret").write_text("secret")
     with server(tmp_path) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield httpd.server_port
         httpd.shutdown()

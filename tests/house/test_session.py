@@ -8,7 +8,7 @@ from support.places import ROOT
 
 
 def test_files_that_are_named_exist() -> None:
-    for file in session.SPREAD | session.ALONE:
+    for file in session.SPREAD | session.ALONE | session.LONG.keys():
         assert (ROOT / file).is_file(), file
 
 
@@ -24,6 +24,24 @@ def test_what_goes_to_a_process_as_a_whole() -> None:
     spread, *alone = (min(session.SPREAD), *sorted(session.ALONE))
     assert session.unit(f"{spread}::test_x") == f"{spread}::test_x"
     assert {session.unit(f"{file}::test_x") for file in alone} == {"alone"}
+
+
+def test_the_longest_unit_is_handed_out_first() -> None:
+    long, spread = min(session.LONG), f"{min(session.SPREAD)}::test_x"
+    units = session.LongestFirst()
+    for name, count in (
+        (spread, 1),
+        ("tests/a.py", 1),
+        (long, 1),
+        ("alone", 1),
+        ("tests/b.py", 90),
+    ):
+        units[name] = dict.fromkeys(map(str, range(count)), False)
+    order = [units.popitem(last=False)[0] for _ in range(5)]
+    assert order[0] == "alone"
+    assert order.index("tests/b.py") < order.index("tests/a.py")
+    assert order.index(long) < order.index(spread)
+    assert not units
 
 
 @pytest.mark.parametrize(

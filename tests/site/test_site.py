@@ -368,7 +368,7 @@ def test_the_command_builds_from_stores_and_lists_what_it_left_out(tmp_path: Pat
 def test_the_server_serves_this_machine_alone(built: Path, tmp_path: Path) -> None:
     with server(built) as httpd:
         assert httpd.server_address[0] == "127.0.0.1"
-        thread = threading.Thread(target=httpd.serve_forever)
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
         thread.start()
         with urllib.request.urlopen(f"http://127.0.0.1:{httpd.server_port}/") as answer:
             assert b"<!doctype html>" in answer.read()

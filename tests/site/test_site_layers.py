@@ -23,6 +23,7 @@ from onnxprof.records.run import Run
 from onnxprof.testing import sample_run
 
 pytest_plugins = ["support.browsing"]
+over_http = pytest.mark.parametrize("root", ["http"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +255,7 @@ def test_totals_stand_there_without_scripts(plain: Any, root: str) -> None:
     assert "Conv" in plain.inner_text("#ll-totals")
 
 
+@over_http
 @pytest.mark.parametrize("name", ["layers.html", "bounds.html", "models/mnist/index.html"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_keeps_a_reader_out(inspected: Any, root: str, name: str, scheme: Any) -> None:

@@ -35,7 +35,7 @@ def root(request: pytest.FixtureRequest, out: Path) -> Iterator[str]:
         return
     (out.parent / "index.html").touch()
     with server(out.parent) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever)
+        thread = threading.Thread(target=httpd.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{httpd.server_port}/sub%20path"
         httpd.shutdown()
@@ -78,7 +78,8 @@ class Tab:
     @staticmethod
     def _emptied(page: Any) -> None:
         page.unroute_all()
-        page.goto("about:blank")
+        if page.url != "about:blank":
+            page.goto("about:blank")
         page.set_viewport_size({"width": 1280, "height": 720})
         page.emulate_media(color_scheme="light")
         page.mouse.move(0, 0)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import gc
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterable, Iterator
+from math import inf
 from typing import Any
 
 import psutil
@@ -44,6 +45,44 @@ ALONE = frozenset(
         "tests/machine/test_devicelock.py",
     }
 )
+#: Seconds of a core that other files take, where that is much for as many tests as they have.
+#: Nothing but the order depends on it; `--durations=0` shows what takes long.
+LONG = {
+    "tests/api/test_api_types.py": 16,
+    "tests/cli/load/test_cli_scenario.py": 16,
+    "tests/cli/test_cli_output.py": 10,
+    "tests/docs_site/test_tour_page.py": 15,
+    "tests/gate/test_ci_files.py": 28,
+    "tests/gate/test_cli_gate.py": 16,
+    "tests/hostile/test_killed_sweeps.py": 11,
+    "tests/house/test_gpu_only_plugin.py": 23,
+    "tests/house/test_packaging.py": 12,
+    "tests/publish/report/test_report_browser.py": 27,
+    "tests/release/test_release_run.py": 36,
+    "tests/runtimes/test_api_versions.py": 20,
+    "tests/runtimes/test_cli_versions.py": 33,
+    "tests/runtimes/test_overlay.py": 14,
+    "tests/site/leaderboard/test_site_leaderboard.py": 25,
+    "tests/site/page/test_site_charts.py": 12,
+    "tests/site/page/test_site_earlier.py": 13,
+    "tests/site/page/test_site_opening.py": 22,
+    "tests/site/page/test_site_paper.py": 11,
+    "tests/site/page/test_site_plot.py": 54,
+    "tests/site/page/test_site_reading.py": 17,
+    "tests/site/page/test_site_repeat.py": 26,
+    "tests/site/page/test_site_selection.py": 21,
+    "tests/site/page/test_site_where.py": 49,
+    "tests/site/page/test_site_why.py": 17,
+    "tests/site/page/test_site_windows.py": 57,
+    "tests/site/test_site_browser.py": 30,
+    "tests/site/test_site_build.py": 11,
+    "tests/site/test_site_changes.py": 25,
+    "tests/site/test_site_layers.py": 24,
+    "tests/site/test_site_navigation.py": 11,
+    "tests/site/test_site_published.py": 12,
+}
+#: What a test takes where nothing is said, and one out of `SPREAD`: they are for the end.
+USUAL_S, ONE_OF_SPREAD_S = 0.05, 0.5
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -63,6 +102,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            self.workqueue = LongestFirst()
+
         def _split_scope(self, nodeid: str) -> str:
             return unit(nodeid)
 
@@ -70,14 +113,31 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def unit(nodeid: str) -> str:
-    """What goes to a process as a whole: a test, a file, or several files.
-
-    The largest units are handed out first, so that in the end single tests fill the cores.
-    """
+    """What goes to a process as a whole: a test, a file, or several files."""
     file = nodeid.partition("::")[0]
     if file in ALONE:
         return "alone"
     return nodeid if file in SPREAD else file
+
+
+class LongestFirst(OrderedDict[str, dict[str, bool]]):
+    """Units with their tests, of which the longest is taken first.
+
+    In the end the short ones fill the cores: none waits for a long one that began last.
+    """
+
+    def popitem(self, last: bool = True) -> tuple[str, dict[str, bool]]:
+        """Take the unit out that is to be handed out next."""
+        longest = max(self, key=lambda name: seconds(name, self[name]))
+        return longest, self.pop(longest)
+
+
+def seconds(name: str, tests: Collection[str]) -> float:
+    """About how long a unit takes."""
+    if name == "alone":
+        return inf
+    file = name.partition("::")[0]
+    return LONG.get(file, USUAL_S * len(tests)) if name == file else ONE_OF_SPREAD_S
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

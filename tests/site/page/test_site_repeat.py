@@ -27,6 +27,7 @@ from onnxprof.records.warning import RunWarning, WarningKind
 from onnxprof.testing import sample_run
 
 pytest_plugins = ["support.browsing"]
+over_http = pytest.mark.parametrize("root", ["http"], indirect=True)
 
 SOURCE = (
     "onnxruntime cannot load the model: failed:/onnxruntime_src/onnxruntime/core/graph/model.cc:149"
@@ -145,6 +146,7 @@ def test_without_scripts_the_first_run_can_be_repeated(plain: Any, root: str) ->
     assert not plain.is_visible("#copy-link")
 
 
+@over_http
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("where", ["models/alpha/index.html", "downloads.html"])
 def test_axe_finds_nothing(inspected: Any, root: str, scheme: Any, where: str) -> None:
