@@ -248,7 +248,7 @@ class _Course:
         for batch, job in list(self.jobs):
             expected = self.expected.get(batch)
             if expected is not None and expected.peak_bytes > most:
-                text = refusal(job.title, expected, most)
+                text = refusal(job.title, expected, most, job.options.phase)
                 self.desk.hear(Skipped(self._name(batch, job), text, "memory"))
                 self._end(batch)
 

@@ -77,12 +77,13 @@ def predicted_text(expected: PredictedMemory) -> str:
     return f"{limit}{size_text(expected.peak_bytes)} ({', '.join(parts)})"
 
 
-def refusal(title: str, expected: PredictedMemory, memory_bytes: int) -> str:
+def refusal(title: str, expected: PredictedMemory, memory_bytes: int, phase: str = "") -> str:
     """Why a measurement is not begun."""
+    smaller = "--phase or --batch" if phase else "--batch"
     return (
         f"{title} will not fit: it takes {predicted_text(expected)}, and"
         f" {size_text(memory_bytes)} may be used. Allow more with --memory, use a smaller"
-        " --batch, or measure it all the same with --force"
+        f" {smaller}, or measure it all the same with --force"
     )
 
 
