@@ -248,7 +248,8 @@ class _Course:
         for batch, job in list(self.jobs):
             expected = self.expected.get(batch)
             if expected is not None and expected.peak_bytes > most:
-                text = refusal(job.title, expected, most, has_axes=bool(job.table.dims))
+                axes, phase = bool(job.table.dims), job.options.phase
+                text = refusal(job.title, expected, most, phase=phase, has_axes=axes)
                 self.desk.hear(Skipped(self._name(batch, job), text, "memory"))
                 self._end(batch)
 

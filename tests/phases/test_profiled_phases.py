@@ -9,7 +9,7 @@ import pytest
 from support.decoders.cells import cell
 from support.decoders.grouped import TOTAL, grouped_decoder
 from support.decoders.merged import merged_decoder
-from support.decoders.plain import NEW, PAST, plain_decoder
+from support.decoders.plain import NEW, PAST, Sizes, plain_decoder
 from support.networks import models
 from typer.testing import CliRunner, Result
 
@@ -149,3 +149,12 @@ def test_phases_in_python(tmp_path):
         telemetry=False, progress=False,
     )  # fmt: skip
     assert [run.request.phase for run in runs] == ["prefill:4", "decode:4"]
+
+
+def test_a_cache_that_will_not_fit_is_refused_before_it_is_allocated(tmp_path):
+    path = models.save(grouped_decoder(Sizes(positions=1 << 17)), tmp_path, "long.onnx")
+    result = profile(tmp_path, path, "--phase", "decode:131071", "--memory", "0.05")
+    assert result.return_value == 2
+    assert "decode:131071 will not fit" in result.output
+    assert "--phase" in result.output.split("will not fit")[1]
+    assert not (tmp_path / "runs").exists()

@@ -40,7 +40,7 @@ def _option(parameter: Any) -> None:
 
 
 def _kind(parameter: Any, told: Any, ctx: Any) -> str | None:
-    shown = told(ctx)
+    shown: str | None = told(ctx)
     if not shown:
         return None
     bare = str(shown).strip("<>")

@@ -78,14 +78,19 @@ def predicted_text(expected: PredictedMemory) -> str:
 
 
 def refusal(
-    title: str, expected: PredictedMemory, memory_bytes: int, *, has_axes: bool = False
+    title: str,
+    expected: PredictedMemory,
+    memory_bytes: int,
+    *,
+    phase: str = "",
+    has_axes: bool = False,
 ) -> str:
     """Why a measurement is not begun; `has_axes` of a model with sizes besides the batch."""
-    smaller = "--batch, smaller sizes with --dim," if has_axes else "--batch,"
+    sizes = [*(["--phase"] if phase else []), "--batch", *(["--dim"] if has_axes else [])]
     return (
         f"{title} will not fit: it takes {predicted_text(expected)}, and"
         f" {size_text(memory_bytes)} may be used. Allow more with --memory, use a smaller"
-        f" {smaller} or measure it all the same with --force"
+        f" {' or '.join(sizes)}, or measure it all the same with --force"
     )
 
 
