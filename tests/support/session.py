@@ -55,7 +55,6 @@ LONG = {
     "tests/gate/test_ci_files.py": 28,
     "tests/gate/test_cli_gate.py": 16,
     "tests/hostile/test_killed_sweeps.py": 11,
-    "tests/house/test_gpu_only_plugin.py": 23,
     "tests/house/test_packaging.py": 12,
     "tests/publish/report/test_report_browser.py": 27,
     "tests/release/test_release_run.py": 36,
