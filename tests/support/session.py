@@ -79,6 +79,8 @@ LONG = {
     "tests/site/test_site_layers.py": 24,
     "tests/site/test_site_navigation.py": 11,
     "tests/site/test_site_published.py": 12,
+    "tests/sweeps/fleet/test_far_worker.py": 12,
+    "tests/sweeps/fleet/test_ssh.py": 32,
 }
 #: What a test takes where nothing is said, and one out of `SPREAD`: they are for the end.
 USUAL_S, ONE_OF_SPREAD_S = 0.05, 0.5
