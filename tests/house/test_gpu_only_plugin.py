@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from support.habits.commands import Done, program
 from support.networks import models
-from support.places import ROOT
 from test_plugins import distribution
 
 PLUGIN = """
@@ -109,7 +107,7 @@ LOG = json.dumps({"xpu_layers": {"Convolution28": 0.5, "ReLU32": 0.25}})
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the package and its runtime in `site`, a model, and a log of a profiler.
 
     There is no torch, whose own tests take half a minute.
@@ -121,31 +119,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "site" / "torch.py").write_text("raise ImportError('not here')")
     models.save(models.lenet(), root, "net.onnx")
     (root / "log.json").write_text(LOG)
-    for rest in ("", "--device all --store every"):
-        measured = f"profile net.onnx --backend xpu --batch 1,2 --budget 0.1 {rest}"
-        done = command(root, measured)
-        assert done.returncode == 0, done.stderr
-    return root
+    with program(root, root / "site") as PROGRAMS[root]:
+        for rest in ("", "--device all --store every"):
+            measured = f"profile net.onnx --backend xpu --batch 1,2 --budget 0.1 {rest}"
+            done = command(root, measured)
+            assert done.code == 0, done.err
+        yield root
 
 
-def command(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
-    root = ROOT
-    path = os.pathsep.join((str(folder / "site"), str(root)))
-    return subprocess.run(
-        [sys.executable, "-m", "onnxprof", *line.split()],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
-        check=False,
-    )
+#: What runs the commands in a folder.
+PROGRAMS: dict[Path, Callable[..., Done]] = {}
+
+
+def command(folder: Path, line: str) -> Done:
+    return PROGRAMS[folder](*line.split())
 
 
 def test_its_first_device_is_measured_on(folder: Path) -> None:
     done = command(folder, "runs list --format json")
-    runs = json.loads(done.stdout)
+    runs = json.loads(done.out)
     assert {run["device"] for run in runs} == {"xpu:0:acme-x1"}, runs
-    shown = command(folder, "runs show").stdout
+    shown = command(folder, "runs show").out
     assert "--device xpu" in shown
     assert "Acme X1" in shown
 
@@ -170,29 +164,29 @@ def test_its_first_device_is_measured_on(folder: Path) -> None:
 )
 def test_every_command_takes_it(folder: Path, arguments: str) -> None:
     done = command(folder, arguments)
-    assert done.returncode == 0, done.stderr
-    assert "onnxprof: no" not in done.stderr
+    assert done.code == 0, done.err
+    assert "onnxprof: no" not in done.err
 
 
 def test_its_packages_are_in_the_environment_and_its_runtime_has_a_name(folder: Path) -> None:
     done = command(folder, "runs export --store every --format json -o kept.json")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     run = json.loads((folder / "kept.json").read_text())["runs"][0]
     facts = dict(run["environment"])
     assert facts["xpurt"] == "1.0"
     assert facts["runtime"] == "xpurt 1.0"
     assert "xpurt-lite" not in facts, "it is not installed"
     pair = command(folder, "align every runs --batch 1")
-    assert "xpurt 1.0" in pair.stdout, pair.stderr
+    assert "xpurt 1.0" in pair.out, pair.err
 
 
 def test_its_readers_files_are_imported(folder: Path) -> None:
     done = command(folder, "runs import net.onnx --xpu-log log.json --store imported")
-    assert done.returncode == 0, done.stderr
-    assert "imported: xpu counters" in done.stdout
-    runs = json.loads(command(folder, "runs list --store imported --format json").stdout)
+    assert done.code == 0, done.err
+    assert "imported: xpu counters" in done.out
+    runs = json.loads(command(folder, "runs list --store imported --format json").out)
     assert [run["device"] for run in runs] == ["xpu:0:unknown-device"]
-    shown = command(folder, "runs show --store imported").stdout
+    shown = command(folder, "runs show --store imported").out
     assert "onnxprof runs import net.onnx --xpu-log log.json" in " ".join(shown.split())
 
 
@@ -212,13 +206,13 @@ def test_its_readers_files_are_imported(folder: Path) -> None:
 def test_what_its_readers_refuse_is_one_line(folder: Path, options: str, text: str) -> None:
     (folder / "bad.json").write_text("{}")
     done = command(folder, f"runs import net.onnx {options}")
-    assert done.returncode == 2
-    assert text in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert done.code == 2
+    assert text in done.err
+    assert len(done.err.splitlines()) == 1
 
 
 def test_the_help_lists_its_files_and_nobody_takes_anothers(folder: Path) -> None:
-    shown = " ".join(command(folder, "runs import --help").stdout.split())
+    shown = " ".join(command(folder, "runs import --help").out.split())
     assert "xpuprof:--xpu-log,with--xpu-notes." in shown.replace(" ", "")
     assert "What trtexec --exportProfile wrote." in shown
     assert "Another's option" not in shown
@@ -226,8 +220,8 @@ def test_the_help_lists_its_files_and_nobody_takes_anothers(folder: Path) -> Non
 
 def test_its_self_test_is_one_of_the_doctors(folder: Path) -> None:
     done = command(folder, "doctor --conformance --format json")
-    assert done.returncode == 0, done.stderr
-    tests = json.loads(done.stdout)["conformance"]
+    assert done.code == 0, done.err
+    tests = json.loads(done.out)["conformance"]
     assert tests["xpu"]["passed"] == 1
     assert "no driver of Acme's" in tests["gone"]["error"]
     assert "torch cannot be imported: not here" in tests["torch"]["error"]
@@ -236,10 +230,10 @@ def test_its_self_test_is_one_of_the_doctors(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["profile net.onnx", "compare net.onnx net.onnx"])
 def test_without_a_device_the_backends_reason_is_told(folder: Path, name: str) -> None:
     done = command(folder, f"{name} --backend gone")
-    assert done.returncode == 2
-    assert done.stderr == "onnxprof: gone: no driver of Acme's. Install it\n"
+    assert done.code == 2
+    assert done.err == "onnxprof: gone: no driver of Acme's. Install it\n"
 
 
 def test_tensorrt_without_a_device_tells_what_it_lacks(folder: Path) -> None:
     done = command(folder, "profile net.onnx --backend tensorrt --batch 1")
-    assert "'cpu'" not in done.stderr
+    assert "'cpu'" not in done.err

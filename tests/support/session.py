@@ -55,7 +55,6 @@ LONG = {
     "tests/gate/test_ci_files.py": 28,
     "tests/gate/test_cli_gate.py": 16,
     "tests/hostile/test_killed_sweeps.py": 11,
-    "tests/house/test_gpu_only_plugin.py": 23,
     "tests/house/test_packaging.py": 12,
     "tests/publish/report/test_report_browser.py": 27,
     "tests/release/test_release_run.py": 36,
@@ -80,6 +79,8 @@ LONG = {
     "tests/site/test_site_layers.py": 24,
     "tests/site/test_site_navigation.py": 11,
     "tests/site/test_site_published.py": 12,
+    "tests/sweeps/fleet/test_far_worker.py": 12,
+    "tests/sweeps/fleet/test_ssh.py": 32,
 }
 #: What a test takes where nothing is said, and one out of `SPREAD`: they are for the end.
 USUAL_S, ONE_OF_SPREAD_S = 0.05, 0.5

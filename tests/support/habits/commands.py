@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -16,7 +17,7 @@ import pytest
 
 from onnxprof.cli import loudness, main
 from onnxprof.cli.output import adapt_streams
-from support.places import ROOT
+from support.places import ROOT, TESTS
 
 
 @dataclass(frozen=True)
@@ -123,3 +124,32 @@ def started(
         timeout=240,
     )
     return Done(done.returncode, done.stdout.decode(encoding), done.stderr.decode(encoding))
+
+
+_PROGRAM = """
+import json, sys
+from support.habits.commands import inside
+for line in sys.stdin:
+    done = inside(*json.loads(line))
+    print(json.dumps([done.code, done.out, done.err]), flush=True)
+"""
+
+
+@contextlib.contextmanager
+def program(folder: Path, packages: Path) -> Iterator[Callable[..., Done]]:
+    """Runs one command after another in a process that has packages of its own, besides ours."""
+    path = os.pathsep.join(map(str, (packages, ROOT, TESTS)))
+    with subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM],
+        **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": folder},
+        env={**os.environ, "PYTHONPATH": path},
+    ) as process:
+        assert process.stdout is not None
+
+        def called_there(*words: object) -> Done:
+            print(json.dumps(list(map(str, words))), file=process.stdin, flush=True)
+            answer = process.stdout.readline()
+            assert answer, f"the process ended at {words}"
+            return Done(*json.loads(answer))
+
+        yield called_there
