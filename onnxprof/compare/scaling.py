@@ -15,7 +15,6 @@ from onnxprof.analysis.statistics.lines import Line, fit
 from onnxprof.compare.axes import families as axes
 from onnxprof.compare.axes.families import BATCH, size_in
 from onnxprof.compare.blocks import latency_error, parts
-from onnxprof.compare.growth.rows import Growth, growth
 from onnxprof.compare.ratios import Floats, ratios
 from onnxprof.compare.replicates import latency_group
 from onnxprof.compare.systems import labels, system
@@ -119,17 +118,6 @@ class Scaling:
     def is_straight(self) -> bool:
         """Whether the line describes what was measured."""
         return self.line.misfit <= STRAIGHT
-
-    @property
-    def growth(self) -> Growth | None:
-        """How layers grow with the axis, beside their costs.
-
-        None over the batch, with which each cost grows in proportion or stays: there `rows` say
-        more.
-        """
-        if self.axis == BATCH or not self.rows:
-            return None
-        return growth([point.run for point in self.points], self.sizes, self.axis)
 
     def within(self, limit_ns: int) -> Point | None:
         """The best rate among sizes whose median is surely within a limit; None if none is."""

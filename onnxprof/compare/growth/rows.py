@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from onnxprof.analysis.once import once
 from onnxprof.analysis.reconcile import reconcile
+from onnxprof.compare.axes.families import BATCH
 from onnxprof.compare.blocks import Part, latency_error, parts
 from onnxprof.compare.growth.orders import Fit, Order, exact, fitted, may_follow
+from onnxprof.compare.scaling import Scaling
 from onnxprof.compare.table import RowKind
 from onnxprof.cost.count import costs
 from onnxprof.records.cost import LayerCost
@@ -83,6 +85,16 @@ def growth(runs: Sequence[Run], sizes: Sequence[int], over: PhaseKind | str) -> 
     rows = tuple(_row([part], sizes, counted) for part in blocks)
     sums = tuple(_sums(blocks, rows, sizes, counted))
     return Growth(over, tuple(sizes), whole, latencies, sums, rows)
+
+
+def over_axis(scaling: Scaling) -> Growth | None:
+    """How layers grow with the axis of a scaling.
+
+    None over the batch, with which each cost grows in proportion or stays: there its rows say more.
+    """
+    if scaling.axis == BATCH or not scaling.rows:
+        return None
+    return growth([point.run for point in scaling.points], scaling.sizes, scaling.axis)
 
 
 def _costs(table: LayerTable) -> dict[str, LayerCost]:

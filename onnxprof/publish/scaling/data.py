@@ -8,6 +8,7 @@ from typing import Any
 
 from onnxprof.analysis.reconcile import milliseconds
 from onnxprof.analysis.statistics.lines import Line
+from onnxprof.compare.growth.rows import over_axis
 from onnxprof.compare.scaling import STRAIGHT, Point, ScaledRow, Scaling
 from onnxprof.compare.table import RowKind
 from onnxprof.compare.verdict import Verdict
@@ -30,7 +31,7 @@ def to_csv(every: Sequence[Scaling]) -> str:
 
 
 def _csv_rows(scaling: Scaling) -> Iterator[tuple[object, ...]]:
-    growth = scaling.growth
+    growth = over_axis(scaling)
     grown = {row.layers: order_cells(row) for row in growth.rows} if growth else {}
     for place, point in enumerate(scaling.points):
         head = scaling.model, scaling.system, scaling.axis, point.size
@@ -79,7 +80,7 @@ def _plain(scaling: Scaling, limit_ns: int | None) -> dict[str, Any]:
         "saturated_at": scaling.saturated,
         "within_limit": within.size if within else None,
         "rows": [_plain_row(row) for row in scaling.rows],
-        "growth": None if (growth := scaling.growth) is None else plain_growth(growth),
+        "growth": None if (growth := over_axis(scaling)) is None else plain_growth(growth),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from onnxprof.compare.axes.families import BATCH, leading
+from onnxprof.compare.growth.rows import over_axis
 from onnxprof.compare.scaling import Scaling, families, scaling
 from onnxprof.compare.systems import newest
 from onnxprof.publish.phases.pages import ROOM, Grid, Section, capitals, grown
@@ -33,7 +34,7 @@ def sections(runs: Sequence[Run]) -> tuple[Section, ...]:
 def _section(each: Scaling, key: str) -> Section:
     said = tuple(map(in_page, printed.sentences_of(each)))
     grids = tuple(_grids(each, key))
-    growth = each.growth
+    growth = over_axis(each)
     legend = LEGEND if growth else printed.legend(each) if each.rows else ""
     return Section(in_page(printed.title(each)), said, grids, legend)
 
@@ -43,7 +44,7 @@ def _grids(each: Scaling, key: str) -> Iterator[Grid]:
     named = () if each.axis == BATCH else (each.axis, f"{each.axis}/s")
     heads = capitals(printed.size_heads(each), named)
     yield Grid(key, in_page(f"Latency at each size of {each.axis}"), heads, rows, 1)
-    if growth := each.growth:
+    if growth := over_axis(each):
         yield grown(growth, f"{key}-growth")
     elif each.rows:
         lines = list(printed.layer_cells(each, _BLOCKS, ROOM))

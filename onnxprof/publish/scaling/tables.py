@@ -14,6 +14,7 @@ from rich.text import Text
 
 from onnxprof.analysis.statistics.lines import Line
 from onnxprof.compare.axes.families import BATCH
+from onnxprof.compare.growth.rows import over_axis
 from onnxprof.compare.scaling import SATURATED, Point, ScaledRow, Scaling
 from onnxprof.compare.table import RowKind
 from onnxprof.compare.verdict import THRESHOLD
@@ -47,7 +48,7 @@ def table(scaling: Scaling, limit: int | None = 20, limit_ns: int | None = None)
     parts += [Text(line) for line in sentences_of(scaling, limit_ns)]
     if scaling.rows:
         parts += [Text(), _layers(scaling, limit), Text(legend(scaling), style="dim")]
-    if growth := scaling.growth:
+    if growth := over_axis(scaling):
         parts += phases.grown(growth)
     return Group(*parts)
 
@@ -66,7 +67,7 @@ def markdown(scaling: Scaling, limit: int | None = 20, limit_ns: int | None = No
         lines += ["", *_ruled(layer_heads(scaling))]
         lines += [_line_of(cells) for cells, _ in layer_cells(scaling, limit, 80)]
         lines += ["", f"<sub>{in_markdown(legend(scaling))}</sub>"]
-    if growth := scaling.growth:
+    if growth := over_axis(scaling):
         lines += markdown_of_phases.grown(growth)
     return "\n".join(lines) + "\n"
 

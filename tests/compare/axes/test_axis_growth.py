@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.cli.main import app
 from onnxprof.compare.growth.orders import Order
+from onnxprof.compare.growth.rows import over_axis
 from onnxprof.compare.scaling import scaling
 from onnxprof.publish.scaling.pages import sections
 from onnxprof.records.run import Run
@@ -35,7 +36,7 @@ def swept(time: Callable[[int], float] = lambda size: size / 16) -> list[Run]:
 
 
 def test_times_that_grow_as_costs_do() -> None:
-    growth = scaling(swept(), "seq").growth
+    growth = over_axis(scaling(swept(), "seq"))
     assert growth is not None
     assert (growth.over, growth.sizes) == ("seq", SIZES)
     assert growth.fit.order is Order.LINEAR
@@ -50,7 +51,7 @@ def test_times_that_grow_as_costs_do() -> None:
     [(lambda size: 1.0, Order.CONSTANT), (lambda size: (size / 16) ** 2, Order.QUADRATIC)],
 )
 def test_times_that_do_not(time: Callable[[int], float], order: Order) -> None:
-    growth = scaling(swept(time), "seq").growth
+    growth = over_axis(scaling(swept(time), "seq"))
     assert growth is not None
     assert growth.fit.order is order
     computing = [row for row in growth.rows if row.cost is Order.LINEAR]
@@ -59,7 +60,7 @@ def test_times_that_do_not(time: Callable[[int], float], order: Order) -> None:
 
 
 def test_the_batch_has_what_is_fixed_and_what_an_item_costs_instead() -> None:
-    assert scaling([sample_run("net", batch) for batch in (1, 8)]).growth is None
+    assert over_axis(scaling([sample_run("net", batch) for batch in (1, 8)])) is None
 
 
 @pytest.fixture
