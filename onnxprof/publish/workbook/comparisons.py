@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from onnxprof.publish.comparing import alignment_text, changes, over_batches, scaling_data, versions
-from onnxprof.publish.tables.identity import dims_text
+from onnxprof.publish.text.csv import dims_text
 from onnxprof.publish.workbook.book import Sheet, sheet_of_csv, workbook
 
 if TYPE_CHECKING:
