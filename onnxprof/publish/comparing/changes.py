@@ -18,9 +18,8 @@ from onnxprof.compare.changes import CONVERSIONS, Comparison, Pair, Row
 from onnxprof.compare.systems import runtime_version
 from onnxprof.compare.verdict import Verdict
 from onnxprof.publish.comparing import gains
-from onnxprof.publish.tables.identity import dims_text
 from onnxprof.publish.text import grades, numbers, sentences, verdicts
-from onnxprof.publish.text.csv import csv_of_records
+from onnxprof.publish.text.csv import csv_of_records, dims_text
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
 from onnxprof.records.run import Run
 from onnxprof.store.encoding import request_to_json, to_json

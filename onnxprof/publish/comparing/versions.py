@@ -15,9 +15,8 @@ from onnxprof.compare.versions.bisecting import Bisection, Step
 from onnxprof.compare.versions.by_operator import OperatorTime, by_operator
 from onnxprof.compare.versions.search import Mark
 from onnxprof.publish.comparing import changes
-from onnxprof.publish.tables.identity import dims_text
 from onnxprof.publish.text import numbers
-from onnxprof.publish.text.csv import csv_of_records
+from onnxprof.publish.text.csv import csv_of_records, dims_text
 from onnxprof.publish.text.safe import in_markdown, printable, shortened
 
 #: Columns of the CSV of a search, in order.

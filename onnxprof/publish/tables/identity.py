@@ -5,6 +5,7 @@ from __future__ import annotations
 from onnxprof.analysis import intervals
 from onnxprof.analysis.grades import has_interval
 from onnxprof.compare.systems import runtime_version
+from onnxprof.publish.text.csv import dims_text
 from onnxprof.publish.text.sentences import wrong_text
 from onnxprof.records.run import Run
 from onnxprof.store.encoding import request_digest
@@ -36,11 +37,6 @@ def identity(run: Run) -> tuple[Cell, ...]:
 def printed(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
     """The same for a CSV: fractions with six digits."""
     return tuple(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in cells)
-
-
-def dims_text(dims: tuple[tuple[str, int], ...]) -> str:
-    """Sizes of symbolic axes: `height=320;width=320`."""
-    return ";".join(f"{name}={size}" for name, size in sorted(dims))
 
 
 def half_width(run: Run) -> float | None:

@@ -88,3 +88,8 @@ def _escaped(row: Iterable[object]) -> Sequence[object]:
 def csv_of_records(columns: Sequence[str], records: Iterable[Mapping[str, object]]) -> str:
     """CSV with a header and a row per record, of the values under the columns' names."""
     return csv_text(columns, ([record[name] for name in columns] for record in records))
+
+
+def dims_text(dims: tuple[tuple[str, int], ...]) -> str:
+    """Sizes of symbolic axes: `height=320;width=320`."""
+    return ";".join(f"{name}={size}" for name, size in sorted(dims))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from onnxprof.publish.comparing import alignment_text, changes, over_batches, versions
 from onnxprof.publish.scaling import data as scaling_data
-from onnxprof.publish.tables.identity import dims_text
+from onnxprof.publish.text.csv import dims_text
 from onnxprof.publish.workbook.book import Sheet, sheet_of_csv, workbook
 
 if TYPE_CHECKING:
