@@ -43,9 +43,9 @@ def rewrite(model: Any, table: LayerTable, data: DataFolder) -> bool:
     changed = hold(graphs, tensors)
     opset = max((o.version for o in model.opset_import if o.domain in DEFAULT_DOMAINS), default=0)
     rewriting = _Rewriting(tensors, Weights(stored(graphs), data), opset)
-    changed = any([rewriting.graph(graph) for graph in graphs]) or changed
+    rewritten = [rewriting.graph(graph) for graph in graphs]
     model.graph.initializer.extend(rewriting.weights.made)
-    return changed
+    return changed or any(rewritten)
 
 
 def _graphs(graph: Any) -> Iterator[Any]:

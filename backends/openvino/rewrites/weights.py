@@ -120,7 +120,9 @@ class PackedMatrices:
         part = np.ascontiguousarray(weights.array(self.scales)[:, rows])
         return weights.held(f"{own}.s", part, kind, shape)
 
-    def _zeros(self, made: Nodes, weights: Weights, rows: Rows, own: str, dims: Sequence[int]) -> str:
+    def _zeros(
+        self, made: Nodes, weights: Weights, rows: Rows, own: str, dims: Sequence[int]
+    ) -> str:
         """Zero points in the type of the scales: the middle where none are given."""
         kind = weights.stored[self.scales].data_type
         if not self.zeros:

@@ -43,7 +43,7 @@ def apart(want: NDArray[np.generic], got: NDArray[np.generic]) -> float:
 REFUSED = {
     "QAttention": r"no translation of com\.microsoft\.QAttention \(layer n\)",
     "FusedMatMul": "cannot translate FusedMatMul n: Incompatible MatMul batch dimension",
-    "GroupQueryAttention": "cannot translate GroupQueryAttention n: .* only supported for batch_size == 1",
+    "GroupQueryAttention": "cannot translate GroupQueryAttention n: .* for batch_size == 1",
     "EmbedLayerNormalization": "EmbedLayerNormalization node is 3 .*layer n",
 }
 
