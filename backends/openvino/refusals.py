@@ -16,8 +16,8 @@ _UNTRANSLATED = re.compile(r"No conversion rule found for operations: (\S.*)")
 #: How the frontend names a node, before the reason; and where it says which operator alone.
 _NODE = re.compile(r"While validating ONNX node '<Node\((\w+)\): ([^>]*)>'\s*(.*)")
 _OPERATOR = re.compile(r"\b(\w+) node\b")
-#: What the runtime says where a message names a node of its own graph, with all its inputs.
-_OWN = re.compile(r"While validating node '\S+ (\S+) \(.*")
+#: The same of a node of its own graph, see `runtime.reason`.
+_OWN = re.compile(r"While validating node '(\S+) (\S+?)'\s*:?\s*(.*)")
 
 
 @contextmanager
@@ -36,9 +36,13 @@ def _explained(error: BackendError, table: LayerTable) -> BackendError:
         return _refusal(f"OpenVINO has no translation of {'; '.join(listed)}", error)
     node = _NODE.search(error.what)
     if node:
-        why = _OWN.sub("a shape does not fit", node[3]).removeprefix(f"{node[1]}: ")
+        own = _OWN.search(node[3])
+        why = (own[3] or "a shape does not fit") if own else node[3].removeprefix(f"{node[1]}: ")
         layer = _layer(node[2], table)
         return _refusal(f"OpenVINO cannot translate {layer or node[1]}: {why}", error)
+    own = _OWN.search(error.what)
+    if own and (layer := _layer(own[2], table)):
+        return _refusal(f"OpenVINO cannot run {layer}: {own[3] or 'a shape does not fit'}", error)
     if "Unsupported type" in error.what and (tensor := _foreign(table)):
         return _refusal(f"OpenVINO has no type {tensor[1]}, which tensor {tensor[0]!r} has", error)
     operator = _OPERATOR.search(error.what)

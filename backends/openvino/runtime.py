@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from onnxprof.errors import BackendError, OnnxprofError
@@ -32,6 +33,14 @@ _NOISE = tuple(
         r"To facilitate the conversion of unsupported operations.*",
         r"\bLoading input model\b",
     )
+)
+
+
+#: How the runtime names a node of its own graph: with all that it reads and yields.
+_OPERANDS = re.compile(
+    r"While validating node '(?:\S+::)?(\S+) (\S+) \(.*?\) -> \(.*?\)'"
+    r"(?: with friendly_name '[^']*')?:?",
+    re.DOTALL,
 )
 
 
@@ -90,11 +99,11 @@ def reason(error: BaseException) -> str:
     text = str(error)
     for pattern in _NOISE:
         text = pattern.sub("\n", text)
+    text = _OPERANDS.sub(r"While validating node '\1 \2':", text)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     stated = [line.strip(" :") for line in lines if line.strip(" :.")]
-    first = (
-        " ".join(stated[:2]) if stated and stated[0].startswith("While ") else "".join(stated[:1])
-    )
+    places = sum(1 for _ in takewhile(lambda line: line.startswith("While "), stated))
+    first = " ".join(stated[: places + 1])
     return (without_places(first) or type(error).__name__)[:_LONGEST]
 
 

@@ -284,10 +284,18 @@ def sweep(jobs: Iterable[Job], limits: Limits, store: Saver, progress: Report) -
             try:
                 run = measured(job, limits, progress, measure)
             except OnnxprofError as raised:
-                error = type(raised)(raised.what, where=job.title, remedy=raised.remedy)
+                what = _with_layer(raised, job)
+                error = type(raised)(what, where=job.title, remedy=raised.remedy)
                 run = failed(job, without_folders(str(raised)))
             progress(job, "storing", 1.0)
             yield Outcome(run, store.save(run), error)
+
+
+def _with_layer(error: OnnxprofError, job: Job) -> str:
+    """What went wrong, with the operator and layer where a backend names one as its place."""
+    _, _, layer = error.where.partition(" ")
+    names = {node.name for node in job.table.nodes}
+    return f"{error.where}: {error.what}" if layer and layer in names else error.what
 
 
 def measured(job: Job, limits: Limits, progress: Report, measure: Measure | None = None) -> Run:

@@ -43,11 +43,9 @@ def rewrite(model: Any, table: LayerTable, data: DataFolder) -> bool:
     changed = hold(graphs, tensors)
     opset = max((o.version for o in model.opset_import if o.domain in DEFAULT_DOMAINS), default=0)
     rewriting = _Rewriting(tensors, Weights(stored(graphs), data), opset)
-    # Every graph is rewritten, whatever came of those before.
-    done = [rewriting.graph(graph) for graph in graphs]
-    changed = any(done) or changed
+    rewritten = [rewriting.graph(graph) for graph in graphs]
     model.graph.initializer.extend(rewriting.weights.made)
-    return changed
+    return changed or any(rewritten)
 
 
 def _graphs(graph: Any) -> Iterator[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprof.backends.openvino.rewrites.nodes import Nodes
 from onnxprof.model.graph.data_files import DataFolder, is_external
 from onnxprof.model.graph.weights import size_bytes
 
@@ -82,7 +83,7 @@ class PackedMatrices:
     zeros: str
     bits: int
 
-    def scaled(self, made: Any, weights: Weights, rows: Rows, to: int) -> str:
+    def scaled(self, made: Nodes, weights: Weights, rows: Rows, to: int) -> str:
         """Nodes that yield some rows of each matrix as numbers of ONNX's type `to`."""
         own = f"{made.node.output[0]}~{len(made.made)}"
         dims = self._dims(weights, rows)
@@ -119,12 +120,14 @@ class PackedMatrices:
         part = np.ascontiguousarray(weights.array(self.scales)[:, rows])
         return weights.held(f"{own}.s", part, kind, shape)
 
-    def _zeros(self, made: Any, weights: Weights, rows: Rows, own: str, dims: Sequence[int]) -> str:
+    def _zeros(
+        self, made: Nodes, weights: Weights, rows: Rows, own: str, dims: Sequence[int]
+    ) -> str:
         """Zero points in the type of the scales: the middle where none are given."""
         kind = weights.stored[self.scales].data_type
         if not self.zeros:
             middle = np.array(1 << (self.bits - 1), weights.array(self.scales).dtype)
-            return str(made.constant(middle))
+            return made.constant(middle)
         shape = (*dims[:-1], 1)
         zeros = weights.array(self.zeros).reshape(dims[0], -1, 1)
         zeros = zeros.reshape(dims[0], weights.stored[self.matrix].dims[1], -1)
@@ -132,4 +135,4 @@ class PackedMatrices:
             zeros = np.stack([zeros & 15, zeros >> 4], -1).reshape(*zeros.shape[:2], -1)
         part = np.ascontiguousarray(zeros[:, rows, : dims[2] if len(dims) > 3 else 1])
         held = weights.held(f"{own}.z", part, PACKED_TYPES[8], shape)
-        return str(made.add("Cast", [held], to=kind))
+        return made.add("Cast", [held], to=kind)

@@ -42,8 +42,8 @@ def apart(want: NDArray[np.generic], got: NDArray[np.generic]) -> float:
 #: What the runtime has no translation for, or only one for other forms, and the words about it.
 REFUSED = {
     "QAttention": r"no translation of com\.microsoft\.QAttention \(layer n\)",
-    "FusedMatMul": "cannot translate FusedMatMul n: a shape does not fit",
-    "GroupQueryAttention": "cannot translate GroupQueryAttention n: a shape does not fit",
+    "FusedMatMul": "cannot translate FusedMatMul n: Incompatible MatMul batch dimension",
+    "GroupQueryAttention": "cannot translate GroupQueryAttention n: .* for batch_size == 1",
     "EmbedLayerNormalization": "EmbedLayerNormalization node is 3 .*layer n",
 }
 

@@ -14,6 +14,7 @@ from support.decoders.grouped import grouped_decoder
 from support.decoders.plain import TINY, plain_decoder
 from support.networks import models
 
+from onnxprof.errors import BackendError
 from onnxprof.model.feeds import generate
 from onnxprof.model.file import open_model, prepare
 from onnxprof.model.layers import inspect
@@ -82,6 +83,18 @@ def test_a_decoder_of_onnxruntimes_operators_is_cut_behind_most_steps(
         inner = [n for n in range(1, trace.length) if n not in trace.barred]
         found = [n for n in inner if list(session.cuttable([n])) == [n]]
         assert len(found) >= 0.8 * len(inner)
+
+
+def test_a_shared_cache_of_two_items_is_refused_with_layer_and_reason(tmp_path: Path) -> None:
+    """The runtime names an output, behind a list of all operands that is longer than a line."""
+    model = open_model(str(models.save(grouped_decoder(TINY, 4), tmp_path)))
+    states, sizes = in_phase(model, "decode:6", {})
+    table = inspect(model, 2, sizes)
+    arrays = fed(generate(table), states, points(["decode:6"])[0])
+    job = Workload(prepare(model, 2, sizes), table, arrays, 1, "cpu")
+    words = r"cannot run GroupQueryAttention layers\.0\.attention: .* batch_size == 1"
+    with pytest.raises(BackendError, match=words), OpenvinoBackend().open(job):
+        pass
 
 
 def shared_table(shape_of: Callable[[str, str], onnx.NodeProto]) -> onnx.ModelProto:

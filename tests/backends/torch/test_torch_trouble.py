@@ -10,6 +10,7 @@ import pytest
 from support.backends.torch_work import workload
 from support.networks import models
 
+import onnxprof as op
 from onnxprof.backends.torch.backend import TorchBackend
 from onnxprof.errors import BackendError, UsageError
 from onnxprof.records.step import Granularity
@@ -118,3 +119,9 @@ def test_compiled_and_written_contradict_each_other(tmp_path: Path) -> None:
     job = workload(path, provider="compile", granularity=Granularity.WRITTEN)
     with pytest.raises(UsageError, match="layer by layer"), TorchBackend().open(job):
         pass
+
+
+def test_a_refusal_names_the_layer_wherever_it_is_printed(tmp_path: Path) -> None:
+    path = str(models.save(models.custom_domain(), tmp_path))
+    with pytest.raises(BackendError, match=r"com\.example\.Wobble wobble: .*no function"):
+        op.profile(path, backend="torch", budget=0.05, progress=False)
