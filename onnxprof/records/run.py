@@ -41,7 +41,6 @@ class Request:
     device_id: str
     batch: int
     dims: tuple[tuple[str, int], ...] = ()
-    """Sizes of axes, by name in alphabetical order, whatever the order in which they were given."""
     threads: int = 1
     granularity: Granularity = Granularity.EXECUTED
     timer: str = "auto"
@@ -69,9 +68,6 @@ class Request:
     """Package and version of a runtime beside the installed one; empty for that one."""
     phase: str = ""
     """Phase of a model with states, as `decode:512`; empty for a plain inference."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "dims", tuple(sorted(self.dims)))
 
     @property
     def setup(self) -> Setup:
