@@ -165,6 +165,18 @@ def test_every_export_of_any_run_is_what_its_reader_reads(run: Run) -> None:
         check_asv(asv(found, COMMIT, layers=layers))
 
 
+def test_the_order_of_sizes_names_no_other_series() -> None:
+    plain = several()
+    found = [
+        dataclasses.replace(plain, request=dataclasses.replace(plain.request, dims=dims))
+        for dims in ((("past", 4), ("new", 1)), (("new", 1), ("past", 4)))
+    ]
+    assert name(found[0]) == name(found[1])
+    assert len(tracked(found)[0]) == 1
+    one, other = (asv(tracked([run])[0], COMMIT) for run in found)
+    assert one.keys() == other.keys()
+
+
 def test_the_figures_are_those_of_every_table() -> None:
     run = several()
     sums = reconcile(run)

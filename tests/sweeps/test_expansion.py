@@ -9,16 +9,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxprof.errors import BackendError, FleetError
+from onnxprof.errors import BackendError, FleetError, UsageError
 from onnxprof.jobs.options import Options
 from onnxprof.jobs.setting import Setting
 from onnxprof.records.device import Device
 from onnxprof.sweeps.devices import spread
 from onnxprof.sweeps.plans.expand import excluded, expanded
-from onnxprof.sweeps.plans.read import Entry, Plan
+from onnxprof.sweeps.plans.read import Entry, Plan, read_plan
 from onnxprof.sweeps.plans.survey import survey
 from onnxprof.sweeps.tasks import Task
 
@@ -266,3 +267,14 @@ def test_it_may_have_a_device_that_the_installed_version_lacks() -> None:
 
     found = spread([task], of_a_fleet)
     assert [str(error) for _, error in found.refused] == ["no machine has it"]
+
+
+def test_more_combinations_than_anybody_measures_are_refused_before_they_are_made(
+    tmp_path: Path,
+) -> None:
+    sizes = list(range(100))
+    dims = "".join(f"dim.{axis} = {sizes}\n" for axis in ("past", "new", "width"))
+    path = tmp_path / "plan.toml"
+    path.write_text(f"[[models]]\nname = 'zoo:lenet'\n{dims}")
+    with pytest.raises(UsageError, match=r"line 1: 1,000,000 combinations of sizes \(100 of past"):
+        expanded(read_plan(path))

@@ -111,10 +111,10 @@ def _slugs(runs: Iterable[Tracked]) -> dict[str, str]:
 def _environment(run: Tracked) -> str:
     """What else was asked for: runtime, provider, threads, axes, granularity."""
     asked = run.run.request
-    axes = "-".join(f"{axis}{size}" for axis, size in asked.dims)
+    axes = "-".join(f"{axis}{size}" for axis, size in sorted(asked.dims))
     place = asked.backend, asked.provider, f"t{asked.threads}"
     parts = (*place, asked.phase.replace(":", ""), axes, str(asked.granularity))
-    return unique_slug("-".join(filter(None, parts)), (), repr(asked.dims))
+    return unique_slug("-".join(filter(None, parts)), (), repr(tuple(sorted(asked.dims))))
 
 
 def _points(runs: Iterable[Tracked], slugs: dict[str, str], *, layers: bool) -> _Points:

@@ -80,7 +80,7 @@ def name(run: Run) -> str:
         f"batch {asked.batch}",
         sentences.threads(asked.threads),
         *([asked.phase] if asked.phase else []),
-        *(f"{axis}={size}" for axis, size in asked.dims),
+        *(f"{axis}={size}" for axis, size in sorted(asked.dims)),
     ]
     if asked.granularity is not Granularity.EXECUTED:
         parts.append(f"{asked.granularity}")

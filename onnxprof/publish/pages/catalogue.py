@@ -273,7 +273,7 @@ def _variant(request: Request) -> Variant:
         request.threads,
         str(request.granularity),
         request.timer,
-        request.dims,
+        tuple(sorted(request.dims)),
         request.seed,
         request.inputs_sha256,
         request.streams,

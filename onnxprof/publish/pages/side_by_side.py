@@ -56,7 +56,7 @@ def groups(page: ModelPage) -> list[Group]:
 
 def _kind(entry: Entry) -> tuple[Any, ...]:
     asked = entry.run.request
-    return asked.batch, asked.dims, asked.inputs_sha256, asked.phase
+    return asked.batch, tuple(sorted(asked.dims)), asked.inputs_sha256, asked.phase
 
 
 def _threads(entry: Entry) -> int:

@@ -105,7 +105,7 @@ def _telling_axes(summaries: Iterable[Summary]) -> dict[str, tuple[str, ...]]:
     for summary in summaries:
         asked = summary.request
         if asked.dims:
-            seen.setdefault(asked.model_name, {}).setdefault(asked.dims, asked)
+            seen.setdefault(asked.model_name, {}).setdefault(tuple(sorted(asked.dims)), asked)
     return {name: _telling(list(requests.values())) for name, requests in seen.items()}
 
 
