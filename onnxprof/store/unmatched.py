@@ -21,7 +21,7 @@ def refuse_filter(filters: Filters, runs: Sequence[Summary], where: str) -> None
         if not any(map(alone.accept, runs)):
             raise _none(name, filters, runs, where)
     raise NoRunError(
-        "no stored run passes all of these filters, though each alone has some",
+        "no stored run matches all of these filters, though each alone has some",
         where=where,
         remedy="Leave one of them out; onnxprof runs list shows what is stored",
     )
@@ -33,7 +33,7 @@ def _none(name: str, filters: Filters, runs: Sequence[Summary], where: str) -> N
     more = len(known) - _MOST_NAMES
     listed = ", ".join(known[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
     return NoRunError(
-        f"no stored run has {_WORDS.get(name, name)} {' or '.join(asked)}",
+        f"no stored run matches: none has {_WORDS.get(name, name)} {' or '.join(asked)}",
         where=where,
         remedy=f"{hint}There is: {listed}" if known else f"No run has {_NONE.get(name, name)}",
     )
