@@ -109,7 +109,7 @@ def test_filters_that_nothing_passes_say_which(tmp_path: Path) -> None:
         ),
         ({"batch": (2, 4)}, "the batch 2 or 4. There is: 1, 8"),
         ({"tags": "x"}, "the tag x. No run has a tag"),
-        ({"model": "vgg16", "batch": 8}, "passes all of these filters, though each alone has"),
+        ({"model": "vgg16", "batch": 8}, "matches all of these filters, though each alone has"),
     ):
         with pytest.raises(op.errors.UsageError) as caught:
             op.load(tmp_path, **given)  # type: ignore[arg-type]

@@ -178,7 +178,7 @@ def test_without_a_file_it_goes_to_stdout(
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be written: No such file or directory") as caught:
+    with pytest.raises(UsageError, match="cannot be written: there is no folder") as caught:
         deliver("x", tmp_path / "nowhere" / "x.csv")
     assert "nowhere" in str(caught.value)
 

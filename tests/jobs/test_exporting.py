@@ -10,7 +10,7 @@ from support.exporters import site  # noqa: F401
 from support.networks import models
 
 from onnxprof.checks import exported
-from onnxprof.errors import BackendError, ExportError, StoreError, UsageError
+from onnxprof.errors import BackendError, ExportError, UsageError
 from onnxprof.exporters.common import feeds
 from onnxprof.exporters.keras.exporter import KerasExporter
 from onnxprof.exporters.torch.errors import insists_on_sizes, translated
@@ -146,7 +146,7 @@ def test_unreasonable_opset_is_refused(opset, tmp_path):
 def test_output_must_be_a_file_in_a_folder_that_is_there(tmp_path):
     with pytest.raises(UsageError, match="is a folder"):
         export.export(Order("good.fake", tmp_path))
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(UsageError, match="cannot be written: there is no folder"):
         export.export(Order("good.fake", tmp_path / "nowhere" / "x.onnx"))
 
 

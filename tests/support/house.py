@@ -26,7 +26,7 @@ SOURCES = {
 #: The lowest floor first. A package imports those below it and its own modules and packages.
 FLOORS = (
     ("errors", "folders", "records"),
-    ("processes", "model.graph"),
+    ("processes", "model.graph", "writing"),
     ("provenance", "cost"),
     ("plugins",),
     ("machine", "analysis", "exporters", "testing", "backends.cuda"),

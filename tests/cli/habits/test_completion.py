@@ -65,7 +65,7 @@ def test_options_of_the_command_and_of_every_command() -> None:
         ("onnxprof inspect m --format ", {"table", "csv", "json", "md", "xlsx"}),
         ("onnxprof align --sort ", {"graph", "time", "ratio", "gap"}),
         ("onnxprof completion ", set(Shell)),
-        ("onnxprof schema runs", {"runs-list"}),
+        ("onnxprof schema runs", {"runs-list", "runs-history"}),
         ("onnxprof profile m --batch ", set()),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_reader_that_is_gone_is_no_failure(folder: Path, words: str) -> None:
         ("inspect lenet.onnx --batch x", "'x' is not a whole number"),
         ("inspect lenet.onnx --timeout soon", "onnxprof inspect --help"),
         ("runs list --format xml", "onnxprof runs list --help"),
-        ("inspect lenet.onnx --format xml", "Choose table, csv, json, md, xlsx"),
+        ("inspect lenet.onnx --format xml", "Choose table, csv, json, md or xlsx"),
         ("profile lenet", "Did you mean zoo:lenet?"),
         ("inspect squeeznet", "zoo:squeezenet"),
         ("compare lenet runs", "Did you mean the model zoo:lenet"),

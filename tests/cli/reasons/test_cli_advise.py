@@ -145,7 +145,7 @@ def test_small_findings_alone_are_said_to_be_small() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "what"), [("out.bin", "End it in .onnx"), ("no/out.onnx", "no such folder")]
+    ("target", "what"), [("out.bin", "End it in .onnx"), ("no/out.onnx", "there is no folder")]
 )
 def test_a_bad_target_is_refused_first(store: Path, target: str, what: str) -> None:
     error = run(store, "--store", store, "--apply", store / target).exception
