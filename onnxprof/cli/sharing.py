@@ -13,6 +13,7 @@ from onnxprof.cli import loudness
 from onnxprof.cli.defaults.found import File, in_force
 from onnxprof.cli.defaults.values import Defaults, check_members, defaults_of
 from onnxprof.cli.helping.forms import reshape
+from onnxprof.cli.repeated import refuse_repeats
 from onnxprof.errors import OnnxprofError, UsageError
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what is going on, and when.")]
@@ -27,6 +28,7 @@ def share(command: Any) -> None:
     taken = {text for parameter in command.params for text in parameter.opts}
     command.params += [each for each in _options() if not taken.intersection(each.opts)]
     reshape(command)
+    refuse_repeats(command)
     command.make_context = partial(_context, command, command.make_context)
     command.invoke = partial(_invoke, command.invoke)
 
