@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from onnxprof.cost.count import costs, total
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.job import Job
 from onnxprof.jobs.options import Options
@@ -57,5 +56,7 @@ def loads(jobs: Sequence[Job]) -> list[float]:
 
 
 def _work(job: Job) -> float:
+    from onnxprof.cost.count import costs, total
+
     whole = total(costs(job.table))
     return whole.operations.flops / _PER_BYTE + whole.bytes
