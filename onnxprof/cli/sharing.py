@@ -1,7 +1,8 @@
-"""What every command has: `-v` and `-q`, and defaults from a file."""
+"""What every command has: `-v` and `-q`, defaults from a file, no option of one value twice."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
@@ -13,7 +14,6 @@ from onnxprof.cli import loudness
 from onnxprof.cli.defaults.found import File, in_force
 from onnxprof.cli.defaults.values import Defaults, check_members, defaults_of
 from onnxprof.cli.helping.forms import reshape
-from onnxprof.cli.repeated import refuse_repeats
 from onnxprof.errors import OnnxprofError, UsageError
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what is going on, and when.")]
@@ -28,7 +28,7 @@ def share(command: Any) -> None:
     taken = {text for parameter in command.params for text in parameter.opts}
     command.params += [each for each in _options() if not taken.intersection(each.opts)]
     reshape(command)
-    refuse_repeats(command)
+    command.make_parser = partial(_parser, command.make_parser)
     command.make_context = partial(_context, command, command.make_context)
     command.invoke = partial(_invoke, command.invoke)
 
@@ -117,3 +117,28 @@ def _blamed(error: OnnxprofError, context: Any, defaults: Defaults) -> str:
         if named and _is_default(context, name):
             return name
     return ""
+
+
+def _parser(make: Callable[[Any], Any], context: Any) -> Any:
+    parser = make(context)
+    parser.parse_args = partial(_parse, parser.parse_args)
+    return parser
+
+
+def _parse(parse: Callable[..., Any], args: list[str]) -> Any:
+    """Raises UsageError for an option of which the parser would keep the last value alone."""
+    found = parse(args=args)
+    given = Counter(id(parameter) for parameter in found[2] if _takes_one(parameter))
+    for parameter in found[2]:
+        if given[id(parameter)] > 1:
+            raise UsageError(
+                f"{parameter.opts[0]} is given {given[id(parameter)]} times and takes one value",
+                remedy="Give it once; several values, where it takes them, stand in one list: 1,2",
+            )
+    return found
+
+
+def _takes_one(parameter: Any) -> bool:
+    if parameter.param_type_name != "option":
+        return False
+    return not (parameter.multiple or parameter.is_flag or parameter.count)
