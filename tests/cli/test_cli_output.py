@@ -135,7 +135,7 @@ def test_the_format_is_that_of_the_ending(given: str, output: str | None, expect
         ("json", "out.csv", r"--format json and the ending \.csv do not go together"),
         ("chrome", "out.md", "do not go together"),
         ("csv", "out.xlsx", r"--format csv and the ending \.xlsx do not go together"),
-        ("xml", "out.csv", r"no format 'xml'. Choose csv, json, chrome, md"),
+        ("xml", "out.csv", r"no format 'xml'. Choose csv, json, chrome or md"),
     ],
 )
 def test_other_endings_are_refused(given: str, output: str, match: str) -> None:

@@ -158,7 +158,7 @@ def test_a_copy_of_a_large_process_has_the_whole_of_its_limit() -> None:
     held = np.ones(300 << 20, np.uint8)
     limits = Limits(60, 160 << 20)
     assert confined(partial(taken, 80 << 20), limits, "planning") == 80 << 20
-    with pytest.raises(ModelError, match=r"planning takes more memory than 0\.156 GiB"):
+    with pytest.raises(ModelError, match="planning takes more memory than 160 MiB"):
         confined(partial(taken, 400 << 20), limits, "planning")
     assert held.all()
 

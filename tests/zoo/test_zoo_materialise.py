@@ -276,4 +276,5 @@ def test_cli_refuses(arguments: list[str], cli: CliRunner, tmp_path: Path) -> No
 def test_cli_output_that_cannot_be_written(cli: CliRunner, tmp_path: Path) -> None:
     target = tmp_path / "missing" / "lenet.onnx"
     failed = cli.invoke(app, ["materialise", "lenet", "-o", str(target)])
-    assert isinstance(failed.exception, StoreError)
+    assert isinstance(failed.exception, UsageError)
+    assert "there is no folder" in str(failed.exception)

@@ -172,7 +172,7 @@ def test_an_interrupt_leaves_nothing_behind(folder: Path) -> None:
         (("--scenario", "both"), "Choose single-stream, multi-stream, server or offline"),
         (("--scenario", "server"), "Add --target-latency MS"),
         (("--scenario", "offline", "--duration", "0"), "--duration 0 is no time at all"),
-        (("--scenario", "offline", "--format", "xml"), "Choose table, csv, json"),
+        (("--scenario", "offline", "--format", "xml"), "Choose table, csv or json"),
         (("--scenario", "offline", "--backend", "nobody"), "no backend is called 'nobody'"),
     ],
 )

@@ -113,7 +113,7 @@ def test_an_empty_store_is_no_error(tmp_path: Path) -> None:
 def test_nothing_matching_is_bad_use(root: Path, command: str) -> None:
     result = run(command, "--store", root, "--model", "nope")
     assert isinstance(result.exception, UsageError)
-    assert "onnxprof profile MODEL" in str(result.exception)
+    assert "none has the model nope. There is: lenet, resnet50" in str(result.exception)
     assert result.exception.exit_code == 2
 
 

@@ -80,6 +80,7 @@ class Counted:
 
     path: str
     threads: int = 1
+    paths: tuple[str, ...] = ()
 
     @property
     def caches(self) -> tuple[str, ...]:
@@ -105,6 +106,7 @@ class Failing:
     after: int = 20
     threads: int = 1
     caches: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
 
     @contextmanager
     def opened(self) -> Iterator[object]:
