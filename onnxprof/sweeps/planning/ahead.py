@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from onnxprof.machine.memory import usable_bytes
 from onnxprof.publish.text.memory import unfit_text
 from onnxprof.store.folder import Store
-from onnxprof.sweeps.events import Event, Failed, Foreseen, Noted, Planned, Skipped
+from onnxprof.sweeps.events import Event, Failed, Foreseen, Noted, Planned, Skipped, refusal_cause
 from onnxprof.sweeps.planning.estimate import Estimates, in_all
 from onnxprof.sweeps.planning.order import by_model, most_informative
 from onnxprof.sweeps.planning.preview import Preview
@@ -148,7 +148,8 @@ class Ahead:
     def _skipped(self, each: TaskStanding) -> Iterator[Skipped]:
         task = each.task
         for batch, reason in each.refused:
-            yield Skipped(task.job(batch), reason, "size")
+            cause = refusal_cause(each.known is not None and each.known.lacks_phase)
+            yield Skipped(task.job(batch), reason, cause)
         for batch, size in self._unfit(each):
             title = f"{task.model_name} on {task.options.backend} at {task.job(batch).sizes}"
             text = unfit_text(title, size, self.usable_bytes(task))
