@@ -14,7 +14,7 @@ from onnxprof.model.dims.grammar import Dims
 from onnxprof.model.sources.policy import Resolved
 from onnxprof.processes.confined import confined
 from onnxprof.processes.limits import Limits
-from onnxprof.records.layer import LayerTable
+from onnxprof.records.layer import LayerKind, LayerTable
 from onnxprof.sequences.grammar import single
 
 if TYPE_CHECKING:
@@ -93,12 +93,15 @@ def seen(file: Resolved, batches: tuple[int, ...], dims: Dims, cost: bool, phase
     from onnxprof.model.layers import inspect
 
     opened = open_found(file)
-    sizes = [_sized(opened, grammar.resolved(each), phase) for each in grammar.combinations(dims)]
+    every_dims = [grammar.resolved(each) for each in grammar.combinations(dims)]
+    sizes = [_sized(opened, each, phase) for each in every_dims]
     every = [inspect(opened, batch, each.at(batch)) for each in sizes for batch in batches]
     tables = _distinct(every)
     doubts = dict.fromkeys(doubt(opened, table.batch, dict(table.dims)) for table in tables)
     open_points = tuple(text for text in doubts if text)
     fed = {} if cost else _fed(opened, tables[0])
+    if fed and phase:
+        fed |= _fed_in_phase(opened, tables[0], every_dims[0], phase)
     counted = _counted(tables) if cost else []
     unsized = _unsized(opened, sizes[0]) if cost else ""
     whole = opened.parameters
@@ -143,6 +146,18 @@ def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
         return {name: str(feed) for name, feed in feeds(table, declared_fills(model)).items()}
     except ModelError as error:
         return dict.fromkeys((tensor.name for tensor in declared(table)), f"nothing: {error}")
+
+
+def _fed_in_phase(model: ModelFile, table: LayerTable, dims: Dims, phase: str) -> dict[str, str]:
+    """What the phase says of inputs, in words."""
+    from onnxprof.records.sequences.phase import Phase
+    from onnxprof.sequences.feeding import words
+    from onnxprof.sequences.planned import in_phase
+
+    given = [layer.outputs[0] for layer in table if layer.kind is LayerKind.INPUT]
+    ranks = {tensor.name: len(tensor.shape or ()) for tensor in given}
+    states, _ = in_phase(model, phase, dict(dims))
+    return words(states, Phase.of(phase), ranks)
 
 
 def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
