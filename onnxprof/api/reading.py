@@ -15,6 +15,7 @@ from onnxprof.model.sources.policy import Resolved
 from onnxprof.processes.confined import confined
 from onnxprof.processes.limits import Limits
 from onnxprof.records.layer import LayerKind, LayerTable
+from onnxprof.records.sequences.phase import Phase, titled
 from onnxprof.sequences.grammar import single
 
 if TYPE_CHECKING:
@@ -59,11 +60,6 @@ class Seen:
         found += [f"{self.name}: {text}; {rest}" for text in texts]
         more = (*self.doubts, self.unsized)
         return list(dict.fromkeys((*found, *(f"{self.name}: {text}" for text in more if text))))
-
-
-def titled(name: str, phase: str) -> str:
-    """A model's name in tables, with the phase where there is one."""
-    return f"{name} in {phase}" if phase else name
 
 
 def look(
@@ -150,7 +146,6 @@ def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
 
 def _fed_in_phase(model: ModelFile, table: LayerTable, dims: Dims, phase: str) -> dict[str, str]:
     """What the phase says of inputs, in words."""
-    from onnxprof.records.sequences.phase import Phase
     from onnxprof.sequences.feeding import words
     from onnxprof.sequences.planned import in_phase
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from onnxprof.api.reading import titled
 from onnxprof.api.results.shown import Shown
 from onnxprof.records.cost import LayerCost
 from onnxprof.records.layer import Layer, LayerTable
+from onnxprof.records.sequences.phase import titled
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

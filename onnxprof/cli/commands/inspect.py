@@ -32,6 +32,7 @@ _Dims = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=SIZE", help="Size of a free axis: 128; 1,16; or past+new."),
 ]
+_Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")]
 _Phase = Annotated[
     str,
     typer.Option(
@@ -51,9 +52,7 @@ def inspect(
         str, typer.Option(help="table, csv, json, md or xlsx; else as the output file's name ends.")
     ] = "",
     as_json: Json = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file.")
-    ] = None,
+    output: _Output = None,
     alive: Annotated[
         bool, typer.Option("--alive", help="What is in memory while each layer runs.")
     ] = False,
@@ -78,7 +77,6 @@ def inspect(
     """
     from onnxprof.api.reading import express, look
     from onnxprof.cli.options import memory_limit, parse_batches
-    from onnxprof.errors import UsageError
     from onnxprof.model.dims.grammar import parse
     from onnxprof.processes.limits import Limits
     from onnxprof.sequences.grammar import single
@@ -86,11 +84,9 @@ def inspect(
     batches, dims = parse_batches(batch), tuple(parse(dim or []).items())
     phase = single(phase)
     chosen = _choose(layout, format, output, as_json, alive or symbolic)
-    if layout == "classic" and cost:
-        raise UsageError("the classic layout shows no costs", remedy="Leave --layout out")
+    _refuse_alone(layout, cost, symbolic)
     limits = Limits(timeout, memory_limit(memory))
     if symbolic:
-        _refuse_bare(cost)
         made = express(_resolved(model), dims, limits, model, phase=phase)
         return _write_symbolic(made, batches, chosen, output, as_json)
     seen = look(_resolved(model), batches, dims, cost, limits, model, phase=phase)
@@ -130,6 +126,16 @@ def _choose(layout: str, given: str, output: Path | None, as_json: bool, no_book
     return check_book(chosen, output)
 
 
+def _refuse_alone(layout: str, cost: bool, symbolic: bool) -> None:
+    """Raise UsageError where --cost is not for the layout, or --symbolic stands without it."""
+    from onnxprof.errors import UsageError
+
+    if layout == "classic" and cost:
+        raise UsageError("the classic layout shows no costs", remedy="Leave --layout out")
+    if symbolic and not cost:
+        raise UsageError("--symbolic goes with --cost", remedy="Add --cost")
+
+
 def _document(seen: Seen, cost: bool, alive: bool) -> Mapping[str, Any]:
     from onnxprof.publish.json import inspected
 
@@ -165,13 +171,6 @@ def _write(seen: Seen, layout: str, chosen: str, output: Path | None) -> None:
     else:
         text = layers.to_markdown(tables, layout, seen.title)
     deliver(text, output)
-
-
-def _refuse_bare(cost: bool) -> None:
-    from onnxprof.errors import UsageError
-
-    if not cost:
-        raise UsageError("--symbolic goes with --cost", remedy="Add --cost")
 
 
 def _write_symbolic(
