@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from onnxprof.machine.memory import usable_bytes
 from onnxprof.publish.text.memory import unfit_text
+from onnxprof.records.sequences.phase import Phase
 from onnxprof.store.folder import Store
 from onnxprof.sweeps.events import Event, Failed, Foreseen, Noted, Planned, Skipped, refusal_cause
 from onnxprof.sweeps.planning.estimate import Estimates, in_all
@@ -107,6 +108,17 @@ class Ahead:
         """Jobs that are known not to fit into memory, or that their model cannot have."""
         for each in self.found.tasks:
             yield from self._skipped(each)
+
+    def foreign_phases(self) -> list[str]:
+        """Kinds of phases that no model of the plan has, a sentence each, once all were read."""
+        lacking: dict[str, list[bool]] = {}
+        for task in self.surveyed.tasks:
+            if task.options.phase:
+                known = self.remembered.known(task)
+                lacks = task.optional_phase and known is not None and known.lacks_phase
+                kind = Phase.of(task.options.phase).kind.value
+                lacking.setdefault(kind, []).append(lacks)
+        return [f"no model of the plan has {kind}" for kind, each in lacking.items() if all(each)]
 
     def outlooks(self, preview: Preview) -> list[Outlook]:
         """A line for each task, in the order of the plan."""

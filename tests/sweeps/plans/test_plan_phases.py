@@ -73,6 +73,16 @@ def test_a_phase_of_one_model_fails_with_the_reason(folder: Path) -> None:
     assert "no prefill: none of its states grows" in failed["reason"]
 
 
+def test_a_phase_that_no_model_has_is_told(folder: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
+    (folder / "plan.toml").write_text(PLAN.replace('"decoder.onnx", ', ""))
+    for words in (("--dry-run",), (), ()):
+        done = inside("sweep", "plan.toml", *words, folder=folder)
+        assert done.code == 2
+        assert "no model of the plan has prefill\n" in done.err
+        assert "has steps" not in done.err
+
+
 def test_whose_phase_it_is_decides(folder: Path) -> None:
     assert tasks(folder, PLAN) == dict.fromkeys(("decoder", "cell", "plain"), True)
     alone = PLAN.replace('["decoder.onnx", "cell.onnx", "plain.onnx"]', '"cell.onnx"')
