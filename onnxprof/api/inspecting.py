@@ -15,6 +15,7 @@ from onnxprof.model.sources.resolve import resolve
 
 if TYPE_CHECKING:
     from onnxprof.api.results.inspection import Costs, Inspection, SymbolicCosts
+    from onnxprof.processes.limits import Limits
 
 
 @public
@@ -23,15 +24,16 @@ def inspect(
     batch: int | Iterable[int] = 1,
     dims: Sizes | None = None,
     *,
+    phase: str = "",
     timeout: float = 900.0,
     memory: float = 0.0,
 ) -> Inspection:
     """List every layer with its operator, tensors, dtypes and shapes at batch sizes.
 
-    `dims` has sizes of other free axes: a number, several, or a tie such as `"past + new"`. The
-    file is read in a process of its own with
-    `timeout` in seconds and `memory` in GiB, 0 for what is free. What the model cannot have, such
-    as a batch, is a warning. Raises UsageError or ModelError.
+    `dims` has sizes of other free axes: a number, several, or a tie such as `"past + new"`.
+    `phase` is that of a model with states whose sizes are meant: `decode:512`. The file is read in
+    a process of its own with `timeout` in seconds and `memory` in GiB, 0 for what is free. What
+    the model cannot have, such as a batch, is a warning. Raises UsageError or ModelError.
 
     >>> import onnxprof as op
     >>> found = op.inspect("zoo:lenet", batch=(1, 8))
@@ -45,10 +47,10 @@ def inspect(
     from onnxprof.api.results.inspection import Inspection
 
     batches = sizes(batch)
-    seen = _seen(model, batches, dims, False, timeout, memory)
+    seen = _seen(model, batches, dims, phase, False, limits(timeout, memory))
     notes = tuple(seen.notes(batches))
     warn_each(notes)
-    return Inspection(seen.name, tuple(seen.tables), seen.parameters, seen.fed, notes)
+    return Inspection(seen.name, tuple(seen.tables), seen.parameters, seen.fed, notes, seen.phase)
 
 
 @public
@@ -57,6 +59,7 @@ def cost(
     batch: int | Iterable[int] = 1,
     dims: Sizes | None = None,
     *,
+    phase: str = "",
     timeout: float = 900.0,
     memory: float = 0.0,
 ) -> Costs:
@@ -72,10 +75,10 @@ def cost(
     from onnxprof.api.results.inspection import Costs
 
     batches = sizes(batch)
-    seen = _seen(model, batches, dims, True, timeout, memory)
+    seen = _seen(model, batches, dims, phase, True, limits(timeout, memory))
     notes = tuple(seen.notes(batches))
     warn_each(notes)
-    return Costs(seen.name, tuple(zip(seen.tables, seen.costs, strict=True)), notes)
+    return Costs(seen.name, tuple(zip(seen.tables, seen.costs, strict=True)), notes, seen.phase)
 
 
 @public
@@ -84,12 +87,13 @@ def symbolic_cost(
     batch: int | Iterable[int] = 1,
     dims: Sizes | None = None,
     *,
+    phase: str = "",
     timeout: float = 900.0,
     memory: float = 0.0,
 ) -> SymbolicCosts:
     """Count the operations and bytes of each layer as expressions in the free axes.
 
-    `batch` and `dims` are the sizes at which sums are shown, too.
+    `batch`, `dims` and `phase` say the sizes at which sums are shown, too.
 
     >>> import onnxprof as op
     >>> found = op.symbolic_cost("zoo:lenet")
@@ -99,29 +103,29 @@ def symbolic_cost(
     from onnxprof.api.results.inspection import SymbolicCosts
 
     batches = sizes(batch)
-    made = _expressed(model, dims, timeout, memory)
+    made = _expressed(model, dims, phase, limits(timeout, memory))
     notes = (f"{made.name}: {made.note}",) if made.note else ()
     warn_each(notes)
-    return SymbolicCosts(made.name, made.cost, tuple(made.points(batches)), notes)
+    return SymbolicCosts(made.name, made.cost, tuple(made.points(batches)), notes, made.phase)
 
 
 def _seen(
     model: Model,
     batches: tuple[int, ...],
     dims: Sizes | None,
+    phase: str,
     is_costed: bool,
-    timeout: float,
-    memory: float,
+    within: Limits,
 ) -> Seen:
     with referred(model) as names:
         file = resolve(_only(names))
-        return look(file, batches, axes(dims), is_costed, limits(timeout, memory))
+        return look(file, batches, axes(dims), is_costed, within, phase=phase)
 
 
-def _expressed(model: Model, dims: Sizes | None, timeout: float, memory: float) -> Expressed:
+def _expressed(model: Model, dims: Sizes | None, phase: str, within: Limits) -> Expressed:
     with referred(model) as names:
         file = resolve(_only(names))
-        return express(file, axes(dims), limits(timeout, memory))
+        return express(file, axes(dims), within, phase=phase)
 
 
 def _only(names: tuple[str, ...]) -> str:

@@ -14,7 +14,9 @@ from onnxprof.model.dims.grammar import Dims
 from onnxprof.model.sources.policy import Resolved
 from onnxprof.processes.confined import confined
 from onnxprof.processes.limits import Limits
-from onnxprof.records.layer import LayerTable
+from onnxprof.records.layer import LayerKind, LayerTable
+from onnxprof.records.sequences.phase import Phase, titled
+from onnxprof.sequences.grammar import single
 
 if TYPE_CHECKING:
     from onnxprof.cost.symbolic import SymbolicCost
@@ -37,6 +39,13 @@ class Seen:
     """Reasons why shapes alone do not prove a batch, see `onnxprof.model.file.doubt`."""
     unsized: str = ""
     """The axes whose sizes costs need, with an option that gives them."""
+    phase: str = ""
+    """The phase whose sizes axes have; empty for none."""
+
+    @property
+    def title(self) -> str:
+        """The name, with the phase where there is one: `gpt2 in decode:512`."""
+        return titled(self.name, self.phase)
 
     def notes(self, asked: Sequence[int]) -> list[str]:
         """What a reader should know: batches that the model cannot have, declarations not used."""
@@ -60,32 +69,51 @@ def look(
     cost: bool,
     limits: Limits,
     where: str = "",
+    *,
+    phase: str = "",
 ) -> Seen:
     """Read the file in a process of its own; errors name it, or `where`.
 
-    There is a table for each batch and combination of `dims`. Raises UsageError or ModelError.
+    There is a table for each batch and combination of `dims`, all in `phase`, a text of one phase
+    at one size. Raises UsageError or ModelError.
     """
+    phase = single(phase)
     [mine] = for_models(dims, [names_of(file.reference, file.name)], [None])
-    work = partial(seen, file, tuple(batches), mine, cost)
+    work = partial(seen, file, tuple(batches), mine, cost, phase)
     return confined(work, limits, "reading it", where or file.reference)
 
 
-def seen(file: Resolved, batches: tuple[int, ...], dims: Dims, cost: bool) -> Seen:
+def seen(file: Resolved, batches: tuple[int, ...], dims: Dims, cost: bool, phase: str = "") -> Seen:
     """Open and inspect the file: the work that an untrusted file can make long."""
     from onnxprof.model.file import doubt, open_found
     from onnxprof.model.layers import inspect
-    from onnxprof.model.sizing import sizing
 
     opened = open_found(file)
-    sizes = [sizing(opened, dict(grammar.resolved(each))) for each in grammar.combinations(dims)]
+    every_dims = [grammar.resolved(each) for each in grammar.combinations(dims)]
+    sizes = [_sized(opened, each, phase) for each in every_dims]
     every = [inspect(opened, batch, each.at(batch)) for each in sizes for batch in batches]
     tables = _distinct(every)
     doubts = dict.fromkeys(doubt(opened, table.batch, dict(table.dims)) for table in tables)
     open_points = tuple(text for text in doubts if text)
     fed = {} if cost else _fed(opened, tables[0])
+    if fed and phase:
+        fed |= _fed_in_phase(opened, tables[0], every_dims[0], phase)
     counted = _counted(tables) if cost else []
     unsized = _unsized(opened, sizes[0]) if cost else ""
-    return Seen(opened.name, tables, opened.parameters, fed, counted, open_points, unsized)
+    whole = opened.parameters
+    return Seen(opened.name, tables, whole, fed, counted, open_points, unsized, phase)
+
+
+def _sized(model: ModelFile, dims: Dims, phase: str) -> Sizing:
+    """The sizes of all axes: those given, and those that the phase decides."""
+    from onnxprof.model.sizing import sizing
+
+    given = dict(dims)
+    if phase:
+        from onnxprof.sequences.planned import in_phase
+
+        given |= in_phase(model, phase, given)[1]
+    return sizing(model, given)
 
 
 def _unsized(model: ModelFile, sizes: Sizing) -> str:
@@ -116,6 +144,17 @@ def _fed(model: ModelFile, table: LayerTable) -> dict[str, str]:
         return dict.fromkeys((tensor.name for tensor in declared(table)), f"nothing: {error}")
 
 
+def _fed_in_phase(model: ModelFile, table: LayerTable, dims: Dims, phase: str) -> dict[str, str]:
+    """What the phase says of inputs, in words."""
+    from onnxprof.sequences.feeding import words
+    from onnxprof.sequences.planned import in_phase
+
+    given = [layer.outputs[0] for layer in table if layer.kind is LayerKind.INPUT]
+    ranks = {tensor.name: len(tensor.shape or ()) for tensor in given}
+    states, _ = in_phase(model, phase, dict(dims))
+    return words(states, Phase.of(phase), ranks)
+
+
 def _distinct(tables: Sequence[LayerTable]) -> list[LayerTable]:
     """The tables without repeats, which arise where batches fall back to the file's own."""
     return list({(table.batch, table.dims): table for table in tables}.values())
@@ -129,6 +168,13 @@ class Expressed:
     cost: SymbolicCost
     note: str = ""
     """Why the batch is none of the axes; empty where it is one."""
+    phase: str = ""
+    """The phase whose sizes axes have; empty for none."""
+
+    @property
+    def title(self) -> str:
+        """The name, with the phase where there is one."""
+        return titled(self.name, self.phase)
 
     def points(self, batches: Sequence[int]) -> list[dict[str, int]]:
         """The sizes at which sums are shown: those given or the usual ones, at each batch."""
@@ -138,20 +184,22 @@ class Expressed:
         return [{**usual, "batch": batch} for batch in batches]
 
 
-def express(file: Resolved, dims: Dims, limits: Limits, where: str = "") -> Expressed:
+def express(
+    file: Resolved, dims: Dims, limits: Limits, where: str = "", *, phase: str = ""
+) -> Expressed:
     """Read the file in a process of its own, as `look` does; each axis has one size."""
+    phase = single(phase)
     [mine] = for_models(dims, [names_of(file.reference, file.name)], [None])
-    work = partial(expressed, file, grammar.single(mine))
+    work = partial(expressed, file, grammar.single(mine), phase)
     return confined(work, limits, "reading it", where or file.reference)
 
 
-def expressed(file: Resolved, dims: Dims) -> Expressed:
+def expressed(file: Resolved, dims: Dims, phase: str = "") -> Expressed:
     """Open the file and count in its free axes."""
     from onnxprof.model.costs import symbolic_costs
     from onnxprof.model.file import open_found
-    from onnxprof.model.sizing import sizing
 
     opened = open_found(file)
-    found = symbolic_costs(opened, sizing(opened, dict(dims)))
+    found = symbolic_costs(opened, _sized(opened, dims, phase))
     note = f"its batch is fixed: {found.obstacle}" if found.obstacle else ""
-    return Expressed(opened.name, found, note)
+    return Expressed(opened.name, found, note, phase)

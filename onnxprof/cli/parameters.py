@@ -17,6 +17,7 @@ from onnxprof.errors import UsageError, choices, did_you_mean
 from onnxprof.jobs.options import TABLE, Option
 from onnxprof.measure.budget import Budget
 from onnxprof.model.dims import grammar
+from onnxprof.sequences.grammar import single
 
 #: Of the commands that load a model on one runtime.
 SaveOptimized = Annotated[
@@ -36,6 +37,8 @@ Phases = Annotated[
         help="Of a model with states, repeatable: prefill:512, decode:512..2048, steps:16.",
     ),
 ]
+#: Of those that measure in one phase at one size: their own words.
+ONE_PHASE = "Of a model with states: prefill:512, decode:512 or steps:16."
 #: By the option's name as Python writes it, the field of `Options`.
 _FIELDS = {option.name.replace("-", "_"): field for field, option in TABLE.items()}
 
@@ -164,5 +167,6 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "--batch": _sizes,
     "--dim": _axes,
     "--inputs": _file,
+    "--phase": single,
     **{flag: _named(flag) for flag in ("--session-option", "--provider-option")},
 }

@@ -98,13 +98,18 @@ def plan(
 
 
 def inspect_found(
-    file: Resolved, options: Options, optional: Collection[str] = ()
+    file: Resolved,
+    options: Options,
+    optional: Collection[str] = (),
+    *,
+    optional_phase: bool = False,
 ) -> InspectedModel:
     """What a model's file says at all batches of the options, read in a process of its own.
 
-    Raises UsageError or ModelError for what cannot work.
+    Raises UsageError or ModelError for what cannot work. With `optional_phase` all batches are
+    refused, in place of an error, where the model has no phase of the kind that is asked for.
     """
-    work = partial(_inspected, file, options, frozenset(optional))
+    work = partial(_inspected, file, options, frozenset(optional), optional_phase)
     return confined(work, options.limits, "planning", file.reference)
 
 
@@ -131,18 +136,25 @@ class InspectedModel:
     """Its states, where a phase is asked for."""
     decided: frozenset[str] = frozenset()
     """Axes whose sizes the phase decides."""
+    lacks_phase: bool = False
+    """It has no phase of the kind that is asked for, and need not: all batches are refused."""
 
 
-def _inspected(file: Resolved, options: Options, optional: frozenset[str]) -> InspectedModel:
+def _inspected(
+    file: Resolved, options: Options, optional: frozenset[str], optional_phase: bool
+) -> InspectedModel:
     """Open and inspect a model, which is to be trusted in a process of its own alone."""
     from onnxprof.checks.running import trouble
     from onnxprof.model.feeds import from_file
     from onnxprof.model.file import batch_axes, model_axes, open_found
     from onnxprof.model.sizing import sizing
     from onnxprof.model.suggestion import refuse_missing
-    from onnxprof.sequences.planned import in_phase
+    from onnxprof.sequences.planned import in_phase, lacking
 
     model = open_found(file)
+    if optional_phase and options.phase and (reason := lacking(model, options.phase)):
+        refused = tuple((batch, reason) for batch in options.batches)
+        return InspectedModel(opened(model), (), 0, refused=refused, lacks_phase=True)
     absent = optional - model_axes(model) if optional else optional
     asked = {name: size for name, size in options.dims if name not in absent}
     arrays = _given(model, options.inputs)

@@ -14,6 +14,8 @@ from onnxprof.records.sequences.states import Carried, Role, States
 Arrays = Mapping[str, NDArray[Any]]
 #: Axes of a table of beams: prompts, beams, tokens.
 _TABLE = 3
+#: Axes of a mask of tokens.
+_MASK = 2
 
 
 def fed(arrays: Arrays, states: States, phase: Phase) -> dict[str, NDArray[Any]]:
@@ -26,6 +28,27 @@ def fed(arrays: Arrays, states: States, phase: Phase) -> dict[str, NDArray[Any]]
         if name in made and phase.kind is not PhaseKind.STEPS:
             made[name] = _value(made[name], role, phase, beams)
     return made
+
+
+def words(states: States, phase: Phase, ranks: Mapping[str, int]) -> dict[str, str]:
+    """The same in words, by input; nothing of those that stay as they were made up.
+
+    `ranks` has how many axes each input has.
+    """
+    if phase.kind is PhaseKind.STEPS:
+        return {}
+    said = {
+        Role.MASK: f"1 for {phase.total} tokens (a mask of all that there are)",
+        Role.POSITIONS: f"{phase.kept} to {phase.total - 1} (the places of the new tokens)",
+        Role.LAST: f"{phase.total - 1} (the place of the last token)",
+        Role.TOTAL: f"{phase.total} (all tokens, the new ones included)",
+        Role.KEPT: f"{phase.kept} (tokens in the cache)",
+        Role.BRANCH: f"{phase.kind is PhaseKind.DECODE} (whether there is a cache)".lower(),
+        Role.BEAMS: "the number of beams",
+        Role.BEAM: "its own number (each beam goes on from itself)",
+    }
+    kept = {name for name in states.of(Role.MASK) if ranks.get(name) != _MASK}
+    return {name: said[role] for name, role in states.roles if role in said and name not in kept}
 
 
 def _value(array: NDArray[Any], role: Role, phase: Phase, beams: int) -> NDArray[Any]:
@@ -65,7 +88,7 @@ def _own(array: NDArray[Any]) -> Any:
 
 def _mask(array: NDArray[Any], phase: Phase) -> NDArray[Any]:
     """A mask of tokens hides those behind the last one, where it is longer."""
-    if array.ndim != 2:
+    if array.ndim != _MASK:
         return array
     return _like(array, np.arange(array.shape[-1]) < phase.total)
 

@@ -23,6 +23,17 @@ def points(texts: Iterable[str]) -> tuple[Phase, ...]:
     return tuple(dict.fromkeys(phase for text in texts for phase in _points(text)))
 
 
+def single(text: str) -> str:
+    """The phase at one size that a text names, empty for none. Raises UsageError for several."""
+    found = [str(phase) for phase in points([text] if text else [])]
+    if len(found) > 1:
+        raise UsageError(
+            f"--phase {text} names {len(found)} sizes, and one is taken",
+            remedy=f"Choose one, as in --phase {found[0]}",
+        )
+    return found[0] if found else ""
+
+
 def chosen(texts: Iterable[str]) -> tuple[str, ...]:
     """Which phases are meant, as a run has them: `decode` for any size, or those at sizes.
 

@@ -14,7 +14,7 @@ from onnxprof.records.sequences.phase import Phase, PhaseKind
 from onnxprof.records.sequences.states import States
 from onnxprof.sequences.limits import refuse_beyond
 from onnxprof.sequences.read import states_at
-from onnxprof.sequences.sizes import beam_axes, kinds_of, sizes_of
+from onnxprof.sequences.sizes import beam_axes, kinds_of, refuse_kind, sizes_of
 
 
 def in_phase(
@@ -51,6 +51,16 @@ def _settled(
         return asked
     others = {name: size for name, size in given.items() if isinstance(size, int)}
     return evaluate(asked, {**others, **decided})
+
+
+def lacking(model: ModelFile, text: str) -> UsageError | None:
+    """Why a model does not have a phase of this kind; None where it has."""
+    table = inspect(model, 1)
+    try:
+        refuse_kind(Phase.of(text).kind, states_at(model, table), _inputs(table))
+    except UsageError as error:
+        return error
+    return None
 
 
 def phases_of(model: ModelFile) -> frozenset[PhaseKind]:

@@ -36,7 +36,7 @@ def sizes_of(phase: Phase, states: States, inputs: Mapping[str, Tensor]) -> dict
 
     Raises UsageError with the reason where the model does not have the phase, or not of this size.
     """
-    _refuse_kind(phase, states, inputs)
+    refuse_kind(phase.kind, states, inputs)
     found = _Sizes(phase)
     if phase.kind is PhaseKind.STEPS:
         return {}
@@ -120,10 +120,11 @@ class _Sizes:
         )
 
 
-def _refuse_kind(phase: Phase, states: States, inputs: Mapping[str, Tensor]) -> None:
-    if phase.kind not in kinds_of(states, inputs):
-        what, remedy = _why_not(phase.kind, states, _length(states, inputs))
-        raise UsageError(f"no {phase.kind.value}: {what}", remedy=remedy)
+def refuse_kind(kind: PhaseKind, states: States, inputs: Mapping[str, Tensor]) -> None:
+    """Raise UsageError with the reason where the model does not have this kind of phase."""
+    if kind not in kinds_of(states, inputs):
+        what, remedy = _why_not(kind, states, _length(states, inputs))
+        raise UsageError(f"no {kind.value}: {what}", remedy=remedy)
 
 
 def _why_not(kind: PhaseKind, states: States, tokens: Dim) -> tuple[str, str]:

@@ -127,7 +127,13 @@ class Skipped:
     job: JobName
     reason: str
     cause: str = ""
-    """`memory`; `size`, as of too large inputs; or `batch`, where the model keeps its own."""
+    """`memory`; `size`, as of too large inputs; `phase`, which is for other models; or `batch`,
+    where the model keeps its own."""
+
+
+def refusal_cause(lacks_phase: bool) -> str:
+    """The cause of a job that its model cannot have."""
+    return "phase" if lacks_phase else "size"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from onnxprof.sweeps.events import (
     Noted,
     Skipped,
     Started,
+    refusal_cause,
 )
 from onnxprof.sweeps.matching import matched
 from onnxprof.sweeps.places import Desk
@@ -57,7 +58,7 @@ class Learner(Protocol):
     def learn(self, task: Task, jobs: Mapping[int, Job], memory_bytes: Mapping[int, int]) -> None:
         """By the batch that was asked for the job that it came to, and the memory that it takes."""
 
-    def learn_refused(self, task: Task, refused: Mapping[int, str]) -> None:
+    def learn_refused(self, task: Task, refused: Mapping[int, str], found: InspectedModel) -> None:
         """Batches that the model cannot have, and why."""
 
     def learn_unreadable(self, task: Task, facts: ModelFacts, path: Path) -> None:
@@ -70,7 +71,7 @@ class _Nobody:
     def learn(self, task: Task, jobs: Mapping[int, Job], memory_bytes: Mapping[int, int]) -> None:
         pass
 
-    def learn_refused(self, task: Task, refused: Mapping[int, str]) -> None:
+    def learn_refused(self, task: Task, refused: Mapping[int, str], found: InspectedModel) -> None:
         pass
 
     def learn_unreadable(self, task: Task, facts: ModelFacts, path: Path) -> None:
@@ -109,11 +110,13 @@ class Here:
     def inspected(self, task: Task, progress: Progress) -> InspectedModel:
         """What the model's file says at the task's batches. Raises UsageError or ModelError."""
         asked = task.options
-        sizes = (asked.dims, task.optional_dims, asked.phase, asked.batches)
+        sizes = (asked.dims, task.optional_dims, asked.phase, task.optional_phase, asked.batches)
         key = (asked.models, sizes, asked.inputs)
         if self._last is not None and self._last[0] == key and self._last[1].model.is_current:
             return self._last[1]
-        found = inspect_found(resolve(task.model, progress), asked, task.optional_dims)
+        file = resolve(task.model, progress)
+        optional = task.optional_phase
+        found = inspect_found(file, asked, task.optional_dims, optional_phase=optional)
         self._last = key, found
         return found
 
@@ -141,6 +144,7 @@ class _Course:
     settled: dict[int, Job] = field(default_factory=dict)
     """What each batch that was asked for came to, those that are not measured among them."""
     refused: dict[int, str] = field(default_factory=dict)
+    found: InspectedModel | None = None
     expected: dict[int, PredictedMemory] = field(default_factory=dict)
     holds: bool = False
     """The device is held."""
@@ -163,7 +167,8 @@ class _Course:
                 self._prove()
             memory = {batch: each.peak_bytes for batch, each in self.expected.items()}
             self.place.learner.learn(self.task, self.settled, memory)
-            self.place.learner.learn_refused(self.task, self.refused)
+            if self.found is not None:
+                self.place.learner.learn_refused(self.task, self.refused, self.found)
         except OnnxprofError as error:
             self._fail(error)
         except OSError as error:
@@ -209,8 +214,9 @@ class _Course:
         where = setting(options, self.task.device_id, self._note if is_new(options) else None)
         found = self.place.inspected(self.task, fetching)
         self.refused = {b: f"{self.task.job(b).title}: {error}" for b, error in found.refused}
+        self.found, cause = found, refusal_cause(found.lacks_phase)
         for batch, reason in self.refused.items():
-            self.desk.hear(Skipped(self.task.job(batch, self.place.name), reason, "size"))
+            self.desk.hear(Skipped(self.task.job(batch, self.place.name), reason, cause))
             self._end(batch)
         jobs = jobs_of(found, where.options, where.devices[0], where.environment)
         return [where.placed(job) for job in jobs]

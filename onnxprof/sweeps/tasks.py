@@ -38,6 +38,8 @@ class Task:
     """Its kind, likewise: `cpu`, `cuda`."""
     force: bool = False
     """Measure what will not fit into memory, too."""
+    optional_phase: bool = False
+    """The phase is asked of several models: one without such a phase is passed over."""
 
     @property
     def model(self) -> str:

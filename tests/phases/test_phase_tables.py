@@ -18,7 +18,9 @@ from onnxprof.compare.table import RowKind
 from onnxprof.errors import UsageError
 from onnxprof.publish.phases.cells import layer_cells, sentences, shown
 from onnxprof.publish.phases.pages import sections
+from onnxprof.records.layer import Layer, LayerKind, Tensor
 from onnxprof.records.run import Run
+from onnxprof.records.sequences.phase import Phase
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
@@ -94,14 +96,69 @@ def test_times_of_steps_of_half_a_microsecond_are_no_growth():
     assert {row.fit.order for row in growth.rows} == {Order.CONSTANT}
 
 
-def test_two_files_for_two_phases_are_one_model():
-    runs = [
-        measured("prefill:8", 3, "prompt", "aa" * 32),
-        measured("decode:8", 1, "later", "bb" * 32),
+def half(
+    phase: str, model: str, *, takes: bool, heads: int = 4, wide: int = 64, minute: int = 0
+) -> Run:
+    """A run of a file that makes a cache, or takes one as well: its input, weights, and what is."""
+    run = measured(phase, model=model, sha256=f"{model:>8}".encode().hex() * 4)
+    held = Tensor("past.key", "float32", (1, heads, Phase.of(phase).kept, 16))
+    made = replace(held, name="present.key", shape=(1, heads, Phase.of(phase).total, 16))
+    weight = Tensor("up", "float32", (wide, 4 * wide))
+    given = [
+        Layer("up", LayerKind.INITIALIZER, "Initializer", inputs=(weight,), outputs=(weight,)),
+        Layer("past.key", LayerKind.INPUT, "Input", inputs=(held,), outputs=(held,)),
     ]
-    assert one(runs).model == "prompt + later"
-    runs.append(measured("decode:8", 1, "prompt", "aa" * 32))
-    assert [found.model for found in phases(runs)] == ["prompt", "later"]
+    keeps = Layer("keeps", LayerKind.NODE, "Concat", "Concat", inputs=(held,), outputs=(made,))
+    layers = *given[: 1 + takes], *run.table.layers, keeps
+    created = f"2026-01-02T03:{minute:02}:05Z"
+    return replace(run, table=replace(run.table, layers=layers), created=created)
+
+
+def told_models(*runs: Run) -> list[str]:
+    return [found.model for found in phases(runs)]
+
+
+def test_a_file_for_the_prompt_and_one_for_later_tokens_are_one_model():
+    prompt = half("prefill:8", "prompt", takes=False)
+    later = [half(f"decode:{size}", "later", takes=True) for size in (8, 16)]
+    [found] = phases([*later, prompt])
+    assert found.model == "prompt + later"
+    assert [str(column.phase) for column in found.columns] == ["prefill:8", "decode:8", "decode:16"]
+    assert told_models(prompt, *later, half("decode:8", "prompt", takes=False)) == [
+        *("prompt", "later")
+    ]
+
+
+def test_unrelated_models_are_never_one():
+    prompt = half("prefill:8", "prompt", takes=False)
+    others = {
+        "takes caches itself": half("prefill:8", "whole", takes=True),
+        "other heads": half("decode:8", "other", takes=True, heads=2),
+        "other weights": half("decode:8", "other", takes=True, wide=96),
+        "takes no cache": half("decode:8", "other", takes=False),
+        "steps": half("steps:8", "cell", takes=True),
+    }
+    later = half("decode:8", "later", takes=True)
+    for why, other in others.items():
+        first = later if why == "takes caches itself" else prompt
+        assert len(phases([first, other])) == 2, why
+    assert told_models(measured("decode:8", model="decoder"), measured("steps:8", sha256="c")) == [
+        *("decoder", "tiny")
+    ]
+
+
+def test_pairs_are_told_on_every_system_and_by_the_time_of_measuring():
+    halves = [
+        half(phase, f"{name}{export}", takes=name == "later", minute=10 * export)
+        for phase, name in (("prefill:8", "prompt"), ("decode:8", "later"))
+        for export in (1, 2)
+    ]
+    elsewhere = [
+        replace(run, request=replace(run.request, device_id="cpu:other")) for run in halves
+    ]
+    both = ["prompt1 + later1", "prompt2 + later2"]
+    assert told_models(*halves, *elsewhere) == [*both, *both]
+    assert told_models(*halves[:3]) == ["prompt1 + later1", "prompt2"]
 
 
 def test_other_batches_and_sizes_are_apart():

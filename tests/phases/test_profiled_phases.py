@@ -106,6 +106,18 @@ def test_two_files_have_a_phase_each(tmp_path):
     assert "prompt + behind" in result.output
 
 
+def test_unrelated_models_have_a_table_each(tmp_path):
+    decoder = models.save(plain_decoder(), tmp_path, "tiny.onnx")
+    recurrent = models.save(cell(), tmp_path, "cell.onnx")
+    result = profile(tmp_path, decoder, recurrent, "--phase", "decode:8", "--phase", "steps:4")
+    assert result.return_value == 0, result.output
+    assert " + cell" not in result.output
+    printed = CliRunner().invoke(app, ["phases", str(tmp_path / "runs")]).stdout
+    assert [line.split(" on ")[0] for line in printed.splitlines() if line.endswith("phases")] == [
+        *("tiny", "cell")
+    ]
+
+
 def test_a_merged_file_runs_the_branch_of_the_phase(tmp_path):
     path = models.save(merged_decoder(), tmp_path, "merged.onnx")
     result = profile(tmp_path, path, "--phase", "prefill:8", "--phase", "decode:8")

@@ -278,9 +278,9 @@ def test_a_model_is_read_once_for_all_of_its_tasks(
     reads: list[str] = []
     inspect = here.inspect_found
 
-    def counted(file: Any, *given: Any) -> Any:
+    def counted(file: Any, *given: Any, **named: Any) -> Any:
         reads.append(file.name)
-        return inspect(file, *given)
+        return inspect(file, *given, **named)
 
     monkeypatch.setattr(here, "inspect_found", counted)
     made = lenet(tmp_path)

@@ -27,9 +27,9 @@ def test_a_model_is_read_once_for_all_of_its_tasks(
     reads: list[str] = []
     inspect = preview.inspect_found
 
-    def counted(file, *given):
+    def counted(file, *given, **named):
         reads.append(file.name)
-        return inspect(file, *given)
+        return inspect(file, *given, **named)
 
     monkeypatch.setattr(preview, "inspect_found", counted)
     found = Preview(Remembered.of(tmp_path))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from onnxprof.api.results.shown import Shown
 from onnxprof.records.cost import LayerCost
 from onnxprof.records.layer import Layer, LayerTable
+from onnxprof.records.sequences.phase import titled
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,6 +30,8 @@ class Inspection(Shown):
     """The values that a measurement would give each input, in words."""
     notes: tuple[str, ...]
     """What a reader should know, such as why the model keeps its batch."""
+    phase: str = ""
+    """The phase whose sizes axes have; empty for none."""
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -39,7 +42,9 @@ class Inspection(Shown):
         """What `onnxprof inspect` prints."""
         from onnxprof.publish.tables import layers
 
-        return layers.parts(self.tables, self.name, "full", self.parameters, self.fed)
+        return layers.parts(
+            self.tables, titled(self.name, self.phase), "full", self.parameters, self.fed
+        )
 
     def to_csv(self) -> str:
         """A row a layer, as `onnxprof inspect --format csv`."""
@@ -51,7 +56,7 @@ class Inspection(Shown):
         """What `onnxprof inspect --json` prints."""
         from onnxprof.publish.json.inspected import inspected
 
-        return inspected(self.tables, self.name, self.parameters, self.fed)
+        return inspected(self.tables, self.name, self.parameters, self.fed, self.phase)
 
     def to_xlsx(self) -> bytes:
         """A sheet a batch size."""
@@ -63,7 +68,7 @@ class Inspection(Shown):
         """As `onnxprof inspect --format md`."""
         from onnxprof.publish.tables import layers
 
-        return layers.to_markdown(self.tables, "full", self.name)
+        return layers.to_markdown(self.tables, "full", titled(self.name, self.phase))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -74,6 +79,8 @@ class Costs(Shown):
     costed: tuple[tuple[LayerTable, tuple[LayerCost, ...]], ...]
     """The layers at each batch size, and their costs in the order of the table's nodes."""
     notes: tuple[str, ...]
+    phase: str = ""
+    """The phase whose sizes axes have; empty for none."""
 
     @property
     def layers(self) -> tuple[LayerCost, ...]:
@@ -84,7 +91,7 @@ class Costs(Shown):
         """What `onnxprof inspect --cost` prints."""
         from onnxprof.publish.reasons import costs
 
-        return costs.parts(self.costed, self.name)
+        return costs.parts(self.costed, titled(self.name, self.phase))
 
     def to_csv(self) -> str:
         """As `onnxprof inspect --cost --format csv`."""
@@ -96,7 +103,7 @@ class Costs(Shown):
         """What `onnxprof inspect --cost --json` prints."""
         from onnxprof.publish.json.inspected import costed
 
-        return costed(self.costed, self.name)
+        return costed(self.costed, self.name, self.phase)
 
     def to_xlsx(self) -> bytes:
         """A sheet a batch size."""
@@ -108,7 +115,7 @@ class Costs(Shown):
         """As `onnxprof inspect --cost --format md`."""
         from onnxprof.publish.reasons import costs
 
-        return costs.to_markdown(self.costed, self.name)
+        return costs.to_markdown(self.costed, titled(self.name, self.phase))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -120,12 +127,14 @@ class SymbolicCosts(Shown):
     points: tuple[Mapping[str, int], ...]
     """Sizes of the axes at which the sums are shown."""
     notes: tuple[str, ...]
+    phase: str = ""
+    """The phase whose sizes axes have; empty for none."""
 
     def parts(self) -> Iterable[RenderableType]:
         """What `onnxprof inspect --cost --symbolic` prints."""
         from onnxprof.publish.reasons import symbolic_costs
 
-        return symbolic_costs.parts(self.cost, self.name, self.points)
+        return symbolic_costs.parts(self.cost, titled(self.name, self.phase), self.points)
 
     def to_csv(self) -> str:
         """As `onnxprof inspect --cost --symbolic --format csv`."""
@@ -137,10 +146,10 @@ class SymbolicCosts(Shown):
         """What `onnxprof inspect --cost --symbolic --json` prints."""
         from onnxprof.publish.json.inspected import symbolic
 
-        return symbolic(self.cost, self.name, self.points)
+        return symbolic(self.cost, self.name, self.points, self.phase)
 
     def to_markdown(self) -> str:
         """As `onnxprof inspect --cost --symbolic --format md`."""
         from onnxprof.publish.reasons import symbolic_costs
 
-        return symbolic_costs.to_markdown(self.cost, self.name)
+        return symbolic_costs.to_markdown(self.cost, titled(self.name, self.phase))

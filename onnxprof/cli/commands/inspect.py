@@ -25,14 +25,20 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from onnxprof.api.reading import Seen
-    from onnxprof.model.dims.grammar import Dims
+    from onnxprof.api.reading import Expressed, Seen
     from onnxprof.model.sources.policy import Resolved
-    from onnxprof.processes.limits import Limits
 
 _Dims = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=SIZE", help="Size of a free axis: 128; 1,16; or past+new."),
+]
+_Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")]
+_Phase = Annotated[
+    str,
+    typer.Option(
+        metavar="KIND:SIZE",
+        help="Of a model with states: at the sizes of prefill:512, decode:512 or steps:16.",
+    ),
 ]
 
 
@@ -46,13 +52,12 @@ def inspect(
         str, typer.Option(help="table, csv, json, md or xlsx; else as the output file's name ends.")
     ] = "",
     as_json: Json = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file.")
-    ] = None,
+    output: _Output = None,
     alive: Annotated[
         bool, typer.Option("--alive", help="What is in memory while each layer runs.")
     ] = False,
     dim: _Dims = None,
+    phase: _Phase = "",
     cost: Annotated[
         bool, typer.Option("--cost", help="Show what each layer costs: operations, bytes.")
     ] = False,
@@ -70,20 +75,21 @@ def inspect(
 
     With --cost its multiply-accumulates, FLOPs, bytes, arithmetic intensity and parameters.
     """
-    from onnxprof.api.reading import look
+    from onnxprof.api.reading import express, look
     from onnxprof.cli.options import memory_limit, parse_batches
-    from onnxprof.errors import UsageError
     from onnxprof.model.dims.grammar import parse
     from onnxprof.processes.limits import Limits
+    from onnxprof.sequences.grammar import single
 
     batches, dims = parse_batches(batch), tuple(parse(dim or []).items())
+    phase = single(phase)
     chosen = _choose(layout, format, output, as_json, alive or symbolic)
-    if layout == "classic" and cost:
-        raise UsageError("the classic layout shows no costs", remedy="Leave --layout out")
+    _refuse_alone(layout, cost, symbolic)
     limits = Limits(timeout, memory_limit(memory))
     if symbolic:
-        return _symbolic(model, cost, batches, dims, chosen, output, limits, as_json)
-    seen = look(_resolved(model), batches, dims, cost, limits, model)
+        made = express(_resolved(model), dims, limits, model, phase=phase)
+        return _write_symbolic(made, batches, chosen, output, as_json)
+    seen = look(_resolved(model), batches, dims, cost, limits, model, phase=phase)
     for text in seen.notes(batches):
         note(f"note: {text}")
     if as_json:
@@ -120,14 +126,25 @@ def _choose(layout: str, given: str, output: Path | None, as_json: bool, no_book
     return check_book(chosen, output)
 
 
+def _refuse_alone(layout: str, cost: bool, symbolic: bool) -> None:
+    """Raise UsageError where --cost is not for the layout, or --symbolic stands without it."""
+    from onnxprof.errors import UsageError
+
+    if layout == "classic" and cost:
+        raise UsageError("the classic layout shows no costs", remedy="Leave --layout out")
+    if symbolic and not cost:
+        raise UsageError("--symbolic goes with --cost", remedy="Add --cost")
+
+
 def _document(seen: Seen, cost: bool, alive: bool) -> Mapping[str, Any]:
     from onnxprof.publish.json import inspected
 
     if cost:
-        return inspected.costed(list(zip(seen.tables, seen.costs, strict=True)), seen.name)
+        costed = list(zip(seen.tables, seen.costs, strict=True))
+        return inspected.costed(costed, seen.name, seen.phase)
     if alive:
-        return inspected.alive(seen.tables, seen.name, _channel_block())
-    return inspected.inspected(seen.tables, seen.name, seen.parameters, seen.fed)
+        return inspected.alive(seen.tables, seen.name, _channel_block(), seen.phase)
+    return inspected.inspected(seen.tables, seen.name, seen.parameters, seen.fed, seen.phase)
 
 
 def _book(seen: Seen, layout: str, cost: bool) -> bytes:
@@ -143,7 +160,7 @@ def _write(seen: Seen, layout: str, chosen: str, output: Path | None) -> None:
     from onnxprof.publish.tables import layers
 
     if chosen == "table":
-        parts = layers.parts(tables, name, layout, seen.parameters, seen.fed)
+        parts = layers.parts(tables, seen.title, layout, seen.parameters, seen.fed)
         if output is None:
             return display(*parts)
         text = plain_text(*parts, width=120)
@@ -152,42 +169,30 @@ def _write(seen: Seen, layout: str, chosen: str, output: Path | None) -> None:
     elif chosen == "json":
         text = layers.to_json(tables, layout, name, seen.fed)
     else:
-        text = layers.to_markdown(tables, layout, name)
+        text = layers.to_markdown(tables, layout, seen.title)
     deliver(text, output)
 
 
-def _symbolic(
-    model: str,
-    cost: bool,
-    batches: tuple[int, ...],
-    dims: Dims,
-    chosen: str,
-    output: Path | None,
-    limits: Limits,
-    as_json: bool,
+def _write_symbolic(
+    made: Expressed, batches: tuple[int, ...], chosen: str, output: Path | None, as_json: bool
 ) -> None:
     """Costs in the free axes; their sums at the sizes given."""
-    from onnxprof.api.reading import express
-    from onnxprof.errors import UsageError
     from onnxprof.publish.reasons import symbolic_costs as tables
 
-    if not cost:
-        raise UsageError("--symbolic goes with --cost", remedy="Add --cost")
-    made = express(_resolved(model), dims, limits, model)
     name, found, points = made.name, made.cost, made.points(batches)
     if made.note:
         note(f"note: {name}: {made.note}")
     if as_json:
         from onnxprof.publish.json.inspected import symbolic
 
-        return deliver_document(symbolic(found, name, points), output)
+        return deliver_document(symbolic(found, name, points, made.phase), output)
     if chosen == "csv":
         return deliver(tables.to_csv(found), output)
     if chosen == "json":
         return deliver(tables.to_json(found, name, points), output)
     if chosen == "md":
-        return deliver(tables.to_markdown(found, name), output)
-    parts = tables.parts(found, name, points)
+        return deliver(tables.to_markdown(found, made.title), output)
+    parts = tables.parts(found, made.title, points)
     if output is None:
         return display(*parts)
     deliver(plain_text(*parts, width=120), output)
@@ -198,7 +203,7 @@ def _write_costs(seen: Seen, chosen: str, output: Path | None) -> None:
 
     costed = list(zip(seen.tables, seen.costs, strict=True))
     if chosen == "table":
-        parts = costs.parts(costed, seen.name)
+        parts = costs.parts(costed, seen.title)
         if output is None:
             return display(*parts)
         text = plain_text(*parts, width=120)
@@ -207,7 +212,7 @@ def _write_costs(seen: Seen, chosen: str, output: Path | None) -> None:
     elif chosen == "json":
         text = costs.to_json(costed, seen.name)
     else:
-        text = costs.to_markdown(costed, seen.name)
+        text = costs.to_markdown(costed, seen.title)
     deliver(text, output)
 
 
@@ -229,10 +234,10 @@ def _write_alive(seen: Seen, chosen: str, output: Path | None) -> None:
     if chosen == "json":
         return deliver(alive.to_json(seen.tables, seen.name, block), output)
     if chosen == "md":
-        return deliver(alive.to_markdown(seen.tables, seen.name), output)
+        return deliver(alive.to_markdown(seen.tables, seen.title), output)
     parts: list[RenderableType] = []
     for table in seen.tables:
         found = alive_in_table(table)
-        parts.append(alive.to_table(found, f"{seen.name}, {table.sizes}"))
+        parts.append(alive.to_table(found, f"{seen.title}, {table.sizes}"))
         parts.append(alive.summary(table, found, block))
     return display(*parts) if output is None else deliver(plain_text(*parts, width=120), output)

@@ -17,7 +17,7 @@ from onnxprof.cli.output import (
     plain_text,
     say,
 )
-from onnxprof.cli.parameters import Own, SaveOptimized, takes
+from onnxprof.cli.parameters import ONE_PHASE, Own, SaveOptimized, takes
 from onnxprof.jobs.options import TABLE, Options
 
 if TYPE_CHECKING:
@@ -34,12 +34,20 @@ _BUDGET = 0.5
 
 
 @takes(
-    *("what", "backend", "provider", "device", "batch", "threads", "budget", "dim", "inputs"),
-    *("seed", "optimization_level", "session_option", "provider_option", "save_optimized"),
+    *("what", "backend", "provider", "device", "batch", "threads", "budget", "dim", "phase"),
+    *(
+        "inputs",
+        "seed",
+        "optimization_level",
+        "session_option",
+        "provider_option",
+        "save_optimized",
+    ),
     *("format", "as_json", "output", "store"),
     device=Own("A device's id or kind [default: the provider's]."),
     batch=Own("Batch size.", default=1, least=1),
     budget=Own("Seconds of measuring, for the steps' shares.", default=_BUDGET),
+    phase=Own(ONE_PHASE),
 )
 def optimized(
     asked: dict[str, Any],

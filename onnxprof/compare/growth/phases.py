@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.compare.blocks import Part, parts
 from onnxprof.compare.growth.rows import Growth, growth
+from onnxprof.compare.growth.two_files import pairs
 from onnxprof.compare.systems import system
 from onnxprof.records.run import Run
 from onnxprof.records.sequences.phase import Phase, PhaseKind
@@ -68,31 +69,28 @@ def _column(run: Run) -> Column:
 
 def _groups(runs: Sequence[Run]) -> list[list[Run]]:
     """Runs that differ in their phase alone; two files for two phases are one model."""
-    found: dict[Hashable, dict[str, Run]] = {}
+    found: dict[Hashable, dict[Hashable, dict[str, Run]]] = {}
     for run in runs:
         if run.request.phase and run.has_latency:
-            found.setdefault(_likeness(run), {})[run.request.phase] = run
-    return [list(group.values()) for group in _joined(list(found.values()))]
+            files = found.setdefault(_conditions(run), {})
+            files.setdefault(run.request.model_sha256, {})[run.request.phase] = run
+    joined = (group for files in found.values() for group in _joined(list(files.values())))
+    return [list(group.values()) for group in joined]
 
 
-def _likeness(run: Run) -> Hashable:
+def _conditions(run: Run) -> Hashable:
+    """All that runs of one table have in common, but for the file."""
     asked = run.request
-    others = asked.batch, tuple(sorted(asked.dims)), asked.setup, asked.granularity
-    return asked.model_sha256, system(run), others
+    return system(run), asked.batch, tuple(sorted(asked.dims)), asked.setup, asked.granularity
 
 
-def _joined(groups: list[dict[str, Run]]) -> Iterator[dict[str, Run]]:
-    """A file for the prompt with the one for later tokens, where there is one of each."""
-    if len(groups) == 2 and not set(_kinds(groups[0])) & set(_kinds(groups[1])):
-        first, second = (_likeness(next(iter(group.values()))) for group in groups)
-        if first[1:] == second[1:]:  # type: ignore[index]
-            yield groups[0] | groups[1]
-            return
-    yield from groups
-
-
-def _kinds(group: dict[str, Run]) -> list[PhaseKind]:
-    return [Phase.of(text).kind for text in group]
+def _joined(groups: Sequence[dict[str, Run]]) -> Iterator[dict[str, Run]]:
+    """A file for the prompt with the one for later tokens, where they belong together."""
+    partner = {place: pair for pair in pairs(groups) for place in pair}
+    for place, group in enumerate(groups):
+        pair = partner.get(place, (place, place))
+        if place == min(pair):
+            yield group | groups[max(pair)]
 
 
 def _growth(columns: Sequence[Column], kind: PhaseKind) -> Growth | None:

@@ -44,7 +44,7 @@ INSPECT = Document(
     "inspect",
     "Layers of a model with their tensors and shapes, by batch size",
     {
-        **{"model": TEXT, "parameters": COUNT},
+        **{"model": TEXT, "phase": TEXT, "parameters": COUNT},
         "tables": listed(record({**_TABLE, "layers": listed(_LAYER)})),
         "fed": mapped(TEXT),
     },
@@ -61,7 +61,7 @@ _COSTED = record(
 COST = Document(
     "inspect-cost",
     "What each layer of a model has to compute and to move",
-    {"model": TEXT, "tables": listed(_COSTED)},
+    {"model": TEXT, "phase": TEXT, "tables": listed(_COSTED)},
 )
 
 _STEP = record(
@@ -78,7 +78,7 @@ _ALIVE = record(
 ALIVE = Document(
     "inspect-alive",
     "What is in memory while each layer of a model runs",
-    {"model": TEXT, "tables": listed(_ALIVE)},
+    {"model": TEXT, "phase": TEXT, "tables": listed(_ALIVE)},
 )
 
 _EXPRESSION = known(TEXT)
@@ -97,7 +97,7 @@ SYMBOLIC = Document(
     "inspect-symbolic",
     "The cost of each layer as an expression in the free axes",
     {
-        **{"model": TEXT, "axes": listed(TEXT), "names_in_file": mapped(TEXT)},
+        **{"model": TEXT, "phase": TEXT, "axes": listed(TEXT), "names_in_file": mapped(TEXT)},
         **{"total": record(_SUMS), "at_least": FLAG, "at_most": FLAG},
         **{"evaluated": listed(_AT_SIZES), "layers": listed(_SYMBOLIC_LAYER)},
     },
@@ -105,36 +105,45 @@ SYMBOLIC = Document(
 
 
 def inspected(
-    tables: Sequence[LayerTable], model: str, parameters: int, fed: Mapping[str, str]
+    tables: Sequence[LayerTable],
+    model: str,
+    parameters: int,
+    fed: Mapping[str, str],
+    phase: str = "",
 ) -> dict[str, Any]:
     """The document of `inspect`; `fed` describes the values for each input by name."""
     from onnxprof.publish.tables.layers import plain
 
     every = [plain(table, model=model) for table in tables]
-    body = {"model": model, "parameters": parameters, "tables": every, "fed": dict(fed)}
-    return INSPECT.of(body)
+    body = {"parameters": parameters, "tables": every, "fed": dict(fed)}
+    return INSPECT.of({"model": model, "phase": phase, **body})
 
 
-def costed(tables: Sequence[tuple[LayerTable, Sequence[LayerCost]]], model: str) -> dict[str, Any]:
+def costed(
+    tables: Sequence[tuple[LayerTable, Sequence[LayerCost]]], model: str, phase: str = ""
+) -> dict[str, Any]:
     """The document of `inspect --cost`."""
     from onnxprof.publish.reasons.costs import plain
 
     every = [plain(table, costs, model) for table, costs in tables]
-    return COST.of({"model": model, "tables": every})
+    return COST.of({"model": model, "phase": phase, "tables": every})
 
 
-def alive(tables: Sequence[LayerTable], model: str, block: int) -> dict[str, Any]:
+def alive(tables: Sequence[LayerTable], model: str, block: int, phase: str = "") -> dict[str, Any]:
     """The document of `inspect --alive`; `block` is that of the channels in memory."""
     from onnxprof.publish.reasons.alive import plain
 
-    return ALIVE.of({"model": model, "tables": [plain(table, block) for table in tables]})
+    every = [plain(table, block) for table in tables]
+    return ALIVE.of({"model": model, "phase": phase, "tables": every})
 
 
-def symbolic(cost: SymbolicCost, model: str, points: Sequence[Mapping[str, int]]) -> dict[str, Any]:
+def symbolic(
+    cost: SymbolicCost, model: str, points: Sequence[Mapping[str, int]], phase: str = ""
+) -> dict[str, Any]:
     """The document of `inspect --cost --symbolic`."""
     from onnxprof.publish.reasons.symbolic_costs import plain
 
-    return SYMBOLIC.of(plain(cost, model, points))
+    return SYMBOLIC.of({**plain(cost, model, points), "phase": phase})
 
 
 _OF_LAYER = record({"layer": TEXT, "operator": TEXT})
@@ -150,7 +159,8 @@ OPTIMIZED = Document(
     "The executed graph of a model beside that of its file",
     {
         **{"model": TEXT, "model_sha256": TEXT, "backend": TEXT, "provider": TEXT},
-        **{"runtime": TEXT, "batch": COUNT, "options": listed(TEXT), "layers": COUNT},
+        **{"runtime": TEXT, "batch": COUNT, "dims": mapped(COUNT), "phase": TEXT},
+        **{"options": listed(TEXT), "layers": COUNT},
         **{"counts": mapped(COUNT), "steps": listed(_STEP)},
         "without_step": listed(record({"layer": TEXT, "operator": TEXT, "fate": TEXT})),
     },

@@ -14,6 +14,7 @@ from onnxprof.publish.json.kinds import (
     Kind,
     known,
     listed,
+    mapped,
     of,
     record,
 )
@@ -111,6 +112,7 @@ PROVENANCE = Document(
     "Which layers each step is tied to, and what values say of that",
     {
         **{"model": TEXT, "backend": TEXT, "provider": TEXT, "batch": COUNT},
+        **{"dims": mapped(COUNT), "phase": TEXT},
         **{"verified_share": known(NUMBER), "steps": listed(_CHECKED)},
     },
 )

@@ -138,6 +138,8 @@ def plain(request: Request, checked: Sequence[Checked]) -> dict[str, Any]:
         "backend": request.backend,
         "provider": request.provider,
         "batch": request.batch,
+        "dims": dict(request.dims),
+        "phase": request.phase,
         "verified_share": verified_share(checked),
         "steps": [
             _cells(row) | {"layers": list(row.step.layers), "share": row.share} for row in checked

@@ -59,3 +59,8 @@ def tokens_of(text: str) -> int:
     """Tokens that an inference of a phase computes; 0 for a run without a phase of tokens."""
     phase = Phase.of(text) if text else None
     return 0 if phase is None or phase.kind is PhaseKind.STEPS else phase.new
+
+
+def titled(name: str, phase: str) -> str:
+    """A model's name in titles, with the phase where there is one: `gpt2 in decode:512`."""
+    return f"{name} in {phase}" if phase else name

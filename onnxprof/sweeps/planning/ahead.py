@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from onnxprof.machine.memory import usable_bytes
 from onnxprof.publish.text.memory import unfit_text
+from onnxprof.records.sequences.phase import Phase
 from onnxprof.store.folder import Store
-from onnxprof.sweeps.events import Event, Failed, Foreseen, Noted, Planned, Skipped
+from onnxprof.sweeps.events import Event, Failed, Foreseen, Noted, Planned, Skipped, refusal_cause
 from onnxprof.sweeps.planning.estimate import Estimates, in_all
 from onnxprof.sweeps.planning.order import by_model, most_informative
 from onnxprof.sweeps.planning.preview import Preview
@@ -108,6 +109,17 @@ class Ahead:
         for each in self.found.tasks:
             yield from self._skipped(each)
 
+    def foreign_phases(self) -> list[str]:
+        """Kinds of phases that no model of the plan has, a sentence each, once all were read."""
+        lacking: dict[str, list[bool]] = {}
+        for task in self.surveyed.tasks:
+            if task.options.phase:
+                known = self.remembered.known(task)
+                lacks = task.optional_phase and known is not None and known.lacks_phase
+                kind = Phase.of(task.options.phase).kind.value
+                lacking.setdefault(kind, []).append(lacks)
+        return [f"no model of the plan has {kind}" for kind, each in lacking.items() if all(each)]
+
     def outlooks(self, preview: Preview) -> list[Outlook]:
         """A line for each task, in the order of the plan."""
         found = [self._outlook(each, preview) for each in self.found.tasks]
@@ -148,7 +160,8 @@ class Ahead:
     def _skipped(self, each: TaskStanding) -> Iterator[Skipped]:
         task = each.task
         for batch, reason in each.refused:
-            yield Skipped(task.job(batch), reason, "size")
+            cause = refusal_cause(each.known is not None and each.known.lacks_phase)
+            yield Skipped(task.job(batch), reason, cause)
         for batch, size in self._unfit(each):
             title = f"{task.model_name} on {task.options.backend} at {task.job(batch).sizes}"
             text = unfit_text(title, size, self.usable_bytes(task))

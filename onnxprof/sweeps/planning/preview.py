@@ -63,23 +63,26 @@ class Preview:
         }
         self.remembered.learn(task, settled, memory)
         refused = {b: f"{task.job(b).title}: {error}" for b, error in inspection.refused}
-        self.remembered.learn_refused(task, refused)
+        self.remembered.learn_refused(task, refused, inspection)
 
     def _model(self, task: Task) -> InspectedModel:
         asked = task.options
-        sizes = (asked.dims, task.optional_dims, asked.phase, asked.batches)
+        sizes = (asked.dims, task.optional_dims, asked.phase, task.optional_phase, asked.batches)
         key = (asked.models, sizes, asked.inputs)
         if key not in self._inspected:
             try:
                 with scratch() as folder:
-                    found_at = _file(task, Path(folder))
-                    self._inspected[key] = inspect_found(found_at, asked, task.optional_dims)
+                    found_at, optional = _file(task, Path(folder)), task.optional_phase
+                    found = inspect_found(
+                        found_at, asked, task.optional_dims, optional_phase=optional
+                    )
+                self._inspected[key] = found
             except OnnxprofError as error:
                 self._inspected[key] = error
-        found = self._inspected[key]
-        if isinstance(found, OnnxprofError):
-            raise found
-        return found
+        known = self._inspected[key]
+        if isinstance(known, OnnxprofError):
+            raise known
+        return known
 
 
 def _device(task: Task) -> Device:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from onnxprof.errors import OnnxprofError
 from onnxprof.jobs.job import Job, asked_of
+from onnxprof.jobs.sweep import InspectedModel
 from onnxprof.machine.kernel import usable_cores
 from onnxprof.model.dims import grammar
 from onnxprof.records.layer import LayerTable, ModelFacts
@@ -55,6 +56,8 @@ class Known:
     """Backend and provider, the batch asked for, and the bytes that it takes."""
     refused: tuple[tuple[int, str], ...] = ()
     """Batches that the model cannot have, such as those of too large inputs, and why."""
+    lacks_phase: bool = False
+    """They are refused because the model has no phase of the kind, and need not."""
 
     def memory_bytes(self, task: Task, batch: int) -> int | None:
         """What a job will take; None where nobody has told."""
@@ -144,12 +147,14 @@ class Remembered:
             )
         self._keep(task, replace(known, macs=known.macs or macs_of(one.table)))
 
-    def learn_refused(self, task: Task, refused: Mapping[int, str]) -> None:
-        """Remember batches that a task's model cannot have; of a model that is known."""
+    def learn_refused(self, task: Task, refused: Mapping[int, str], found: InspectedModel) -> None:
+        """Remember batches that a task's model cannot have, or that it lacks the phase."""
         before = self._known.get(_key(task))
+        if before is None and found.lacks_phase:
+            before = _of_zoo(task) if task.model.startswith(_ZOO) else _of_file(task, found)
         if before is not None and refused:
-            every = dict(before.refused) | dict(refused)
-            self._keep(task, replace(before, refused=tuple(sorted(every.items()))))
+            every = tuple(sorted((dict(before.refused) | dict(refused)).items()))
+            self._keep(task, replace(before, refused=every, lacks_phase=found.lacks_phase))
 
     def learn_unreadable(self, task: Task, facts: ModelFacts, path: Path) -> None:
         """Remember a model that cannot be opened, by its file."""
@@ -204,6 +209,7 @@ def _key(task: Task) -> str:
     model = os.path.abspath(task.model) if is_file else task.model
     facts = [model, sorted(asked.dims), task.optional_dims, asked.inputs, asked.seed]
     facts += [asked.phase] if asked.phase else []
+    facts += ["optional phase"] if task.optional_phase else []
     if grammar.ties(asked.dims):  # they may be tied to the batch
         facts.append(asked.batches)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
@@ -227,6 +233,13 @@ def _stamps(files: Iterable[Path]) -> tuple[Stamp, ...]:
 
 def _digest(name: str) -> str:
     return next((entry.sha256 for entry in catalogue.entries() if entry.name == name), "")
+
+
+def _of_file(task: Task, found: InspectedModel) -> Known:
+    """A model of which no table was made: its file alone."""
+    facts, stamps = found.model.facts, (*found.model.stamps, *_inputs(task))
+    dims = tuple(grammar.numbers(task.options.dims).items())
+    return Known(facts.name, facts.sha256, dims, file_bytes=facts.file_bytes, stamps=stamps)
 
 
 def _of_zoo(task: Task) -> Known | None:

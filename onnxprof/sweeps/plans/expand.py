@@ -41,11 +41,17 @@ def expanded(plan: Plan) -> Expanded:
     """
     batches: dict[Task, dict[int, None]] = {}
     notes: list[str] = []
-    for model in plan.models:
-        for reference in _references(plan, model, notes):
+    matches = [(model, _references(plan, model, notes)) for model in plan.models]
+    several = len({reference for _, found in matches for reference in found}) > 1
+    for model, found in matches:
+        is_of_several = len(found) > 1 if "phase" in model.given else several
+        for reference in found:
             for backend in plan.backends:
                 for name in backend.names:
                     for task in _tasks(plan, model, reference, backend, name):
+                        task = replace(
+                            task, optional_phase=is_of_several and bool(task.options.phase)
+                        )
                         mine = batches.setdefault(task.asking(batches=()), {})
                         mine.update(dict.fromkeys(task.options.batches))
     whole = (task.asking(batches=tuple(mine)) for task, mine in batches.items())

@@ -139,7 +139,9 @@ def _conduct(
     except KeyboardInterrupt:
         say("interrupted")
         return 130
-    return 2 if ended.failed or ahead.surveyed.notes else int(ledger.wrong > 0)
+    for text in (foreign := ahead.foreign_phases()):
+        say(text)
+    return 2 if ended.failed or ahead.surveyed.notes or foreign else int(ledger.wrong > 0)
 
 
 def _preview(ahead: Ahead, as_json: bool) -> int:
@@ -150,18 +152,19 @@ def _preview(ahead: Ahead, as_json: bool) -> int:
 
     outlooks = ahead.outlooks(ahead.previewed())
     problems = [each.problem for each in outlooks if each.problem]
+    foreign = ahead.foreign_phases()
     if as_json:
         for event in (ahead.planned(), *ahead.before(), *ahead.events(outlooks)):
             as_json_lines(event)
     else:
         is_whole = loudness.level() >= loudness.DETAILED
         display(plan_table(map(_line, outlooks), None if is_whole else _MOST_ROWS))
-        for text in (*ahead.surveyed.notes, *ahead.open_points):
+        for text in (*ahead.surveyed.notes, *ahead.open_points, *foreign):
             say(text)
         _say_some(problems, is_whole)
         _say_some([each.reason for each in ahead.skipped()], is_whole)
         say(planned(ahead.planned()))
-    return 2 if problems or ahead.surveyed.notes else 0
+    return 2 if problems or ahead.surveyed.notes or foreign else 0
 
 
 def _say_some(texts: Sequence[str], is_whole: bool) -> None:
