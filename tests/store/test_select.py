@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ def test_what_is_needed_is_there_or_missed_by_name(tmp_path: Path, said: list[st
         select("", [tmp_path], Filters(model=("lost",)), Need.TIMES, say=said.append)
 
 
-@pytest.mark.parametrize("text", ["", "abcdef0", "zoo:lenet", "no/such/folder", "."])
+@pytest.mark.parametrize("text", ["", "abcdef0", "no/such/folder", "."])
 def test_nothing_that_matches(text: str, tmp_path: Path, said: list[str], monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"no stored run matches.*Give an id of"):
@@ -130,9 +131,37 @@ def test_nothing_that_matches(text: str, tmp_path: Path, said: list[str], monkey
 def test_a_file_that_is_not_there_or_no_run_is_an_error(tmp_path: Path, said: list[str]) -> None:
     with pytest.raises(StoreError, match=r"gone\.parquet"):
         select("gone.parquet", [tmp_path], say=said.append)
-    (tmp_path / "model.onnx").write_bytes(b"no run")
-    with pytest.raises(StoreError, match=r"model\.onnx"):
-        select(str(tmp_path / "model.onnx"), [tmp_path], say=said.append)
+    (tmp_path / "model.txt").write_bytes(b"no run")
+    with pytest.raises(StoreError, match=r"model\.txt"):
+        select(str(tmp_path / "model.txt"), [tmp_path], say=said.append)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("zoo:lenet", "lenet"),
+        ("hf:who/decoder@main:onnx/model.onnx", "decoder"),
+        ("gone.onnx", "gone"),
+        ("my model.ONNX", "'my model'"),
+    ],
+)
+def test_a_model_is_no_run_and_that_is_said(
+    text: str, name: str, tmp_path: Path, said: list[str], monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my model.ONNX").write_bytes(b"no run")
+    with pytest.raises(UsageError, match="is a model, and a run of one is needed") as caught:
+        select(text, [tmp_path], say=said.append)
+    assert caught.value.where == text
+    assert f"runs list --model {name}`" in caught.value.remedy
+    assert f"onnxprof profile {shlex.quote(text)}`" in caught.value.remedy
+
+
+def test_a_run_may_be_in_a_file_that_is_called_like_a_model(root: Path, said: list[str]) -> None:
+    [first, *_] = select("", [root], say=said.append)
+    renamed = first.path.rename(root.parent / "run.onnx")
+    [run] = select(str(renamed), [root], say=said.append)
+    assert run.request == first.request
 
 
 def test_unreadable_files_are_named_up_to_five(root: Path, said: list[str]) -> None:
