@@ -30,8 +30,8 @@ _REMEDY = (
 #: Names that a refusal lists; what filters are called; what no run has of them.
 _MOST_NAMES = 8
 _WORDS = {"model": "the model", "device": "the device", "backend": "the backend", "tag": "the tag"}
-_WORDS |= {"batch": "the batch", "dims": "the sizes"}
-_NONE = {"tag": "a tag", "dims": "such an axis"}
+_WORDS |= {"batch": "the batch", "dims": "the sizes", "phase": "the phase"}
+_NONE = {"tag": "a tag", "dims": "such an axis", "phase": "a phase"}
 #: What a text begins or ends with that names a model, as in `onnxprof profile`.
 _SCHEMES, _MODELS = ("zoo", "hub", "hf"), (".onnx", ".ort")
 #: What a text begins with that means runs with a tag.
@@ -212,6 +212,7 @@ def _known(name: str, filters: Filters, runs: Sequence[Summary]) -> list[str]:
             "device": (asked.device_id,),
             "backend": (asked.backend,),
             "tag": run.tags,
+            "phase": (asked.phase,) if asked.phase else (),
             "dims": tuple(f"{axis}={size}" for axis, size in asked.dims if axis in axes),
         }
         found |= dict.fromkeys(names[name])

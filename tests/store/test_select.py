@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from onnxprof.cli.lazy import load
 from onnxprof.cli.main import COMMANDS
-from onnxprof.errors import StoreError, UsageError
+from onnxprof.errors import NoRunError, StoreError, UsageError
 from onnxprof.records.run import Run
 from onnxprof.store.encoding import request_digest
 from onnxprof.store.folder import Filters, Store
@@ -119,6 +120,25 @@ def test_what_is_needed_is_there_or_missed_by_name(tmp_path: Path, said: list[st
         select(str(lost), [], need=Need.TIMES, say=said.append)
     with pytest.raises(UsageError, match="1 run without times and no other match: it broke"):
         select("", [tmp_path], Filters(model=("lost",)), Need.TIMES, say=said.append)
+
+
+def test_every_filter_that_no_run_passes_is_named(root: Path, said: list[str]) -> None:
+    never: dict[str, tuple[Any, ...]] = dict.fromkeys(("model", "device", "backend"), ("never",))
+    never |= {"tag": ("never",), "phase": ("decode:7",), "batch": (77,), "dims": (("past", (7,)),)}
+    assert set(never) == {field.name for field in dataclasses.fields(Filters)}
+    for name, value in never.items():
+        with pytest.raises(NoRunError, match=r"no stored run matches: none has .*(never|7)"):
+            select("", [root], Filters(**{name: value}), say=said.append)
+
+
+def test_a_mistyped_phase_has_those_that_there_are(tmp_path: Path, said: list[str]) -> None:
+    made = sample_run()
+    for phase in ("decode:16", "prefill:16", ""):
+        request = dataclasses.replace(made.request, phase=phase)
+        Store(tmp_path).save(dataclasses.replace(made, request=request))
+    with pytest.raises(NoRunError, match="none has the phase decode:17") as caught:
+        select("", [tmp_path], Filters(phase=("decode:17",)), say=said.append)
+    assert caught.value.remedy.endswith("There is: decode:16, prefill:16")
 
 
 @pytest.mark.parametrize("text", ["", "abcdef0", "no/such/folder", "."])
