@@ -11,9 +11,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from onnxprof.plugins.memory import SMALLER
+
 #: CUDA Compatibility, "Minor Version Compatibility": the oldest driver of each major version.
 _DRIVERS: Mapping[int, int] = {11: 450, 12: 525, 13: 580}
-_SMALLER = "Use a smaller --batch; nvidia-smi lists who else holds the device's memory"
+_SMALLER = f"Use {SMALLER}; nvidia-smi lists who else holds the device's memory"
 _SMI = "See whether nvidia-smi still lists the device"
 _XID = f"{_SMI}, and what the kernel's log says of it (dmesg, Xid)"
 
@@ -52,7 +54,7 @@ _ERRORS: Mapping[int, Problem] = {
     700: Problem("a kernel used memory that is not its own, and took the device with it", _XID),
     702: Problem(
         "a kernel took longer than the driver lets it",
-        "Use a device that drives no display, or a smaller --batch",
+        "Use a device that drives no display, or smaller sizes",
     ),
     719: Problem("a kernel failed, and took the device with it", _XID),
     802: Problem(

@@ -12,6 +12,7 @@ from typing import Any
 
 from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.machine.cpu import cpu_device
+from onnxprof.plugins.memory import SMALLER, is_exhausted
 from onnxprof.plugins.source_places import without_places
 from onnxprof.records.device import Device
 
@@ -86,9 +87,9 @@ def runtime_errors(what: str, remedy: str = "") -> Iterator[None]:
     except (OnnxprofError, KeyboardInterrupt, MemoryError):
         raise
     except Exception as error:  # the runtime raises RuntimeError, TypeError and other classes
-        raise BackendError(
-            f"OpenVINO {what}: {reason(error)}", where="openvino", remedy=remedy
-        ) from error
+        text = f"OpenVINO {what}: {reason(error)}"
+        remedy = f"Use {SMALLER}" if is_exhausted(error) else remedy
+        raise BackendError(text, where="openvino", remedy=remedy) from error
 
 
 def reason(error: BaseException) -> str:

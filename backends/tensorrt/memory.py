@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from onnxprof.errors import BackendError
+from onnxprof.plugins.memory import SMALLER
 
 
 class DeviceMemory:
@@ -54,6 +55,6 @@ class DeviceMemory:
         if error != self._cuda.cudaError_t.cudaSuccess:
             _, text = self._cuda.cudaGetErrorString(error)
             message = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-            remedy = "Use a smaller --batch" if "memory" in message else ""
+            remedy = f"Use {SMALLER}" if "memory" in message else ""
             raise BackendError(f"{name}: {message}", where="tensorrt", remedy=remedy)
         return results[0] if results else None

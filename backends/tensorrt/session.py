@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnxprof.backends.tensorrt.build import runtime_errors
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Workload
+from onnxprof.plugins.memory import SMALLER
 from onnxprof.records.layer import Tensor
 
 #: The most layers of an engine; more reports than this are not one inference.
@@ -86,7 +87,7 @@ class EngineSession:
             self.context = engine.create_execution_context()
             if self.context is None:
                 raise BackendError(
-                    "no memory on the device for the engine", remedy="Use a smaller --batch"
+                    "no memory on the device for the engine", remedy=f"Use {SMALLER}"
                 )
             names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
             given = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]

@@ -18,6 +18,7 @@ from onnxprof.backends.torch.session import TorchSession, prepare
 from onnxprof.backends.torch.settings import mode_of
 from onnxprof.errors import BackendError
 from onnxprof.plugins.backend import Trace, Workload
+from onnxprof.plugins.memory import SMALLER
 from onnxprof.plugins.source_places import without_places
 from onnxprof.records.step import Confidence, Step
 
@@ -54,7 +55,7 @@ class CompiledSession(TorchSession):
             self._parts = int(counters["stats"]["unique_graphs"])
         except Exception as error:  # the stages of compilation have errors of their own
             if is_memory_error(error):
-                raise BackendError("out of memory", remedy="Use a smaller --batch") from error
+                raise BackendError("out of memory", remedy=f"Use {SMALLER}") from error
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             stated = [
                 line for line in lines if not line.endswith("raised:")

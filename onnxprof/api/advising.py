@@ -16,7 +16,7 @@ from onnxprof.reasons.advice.advise import advise as found
 from onnxprof.reasons.advice.base.peers import related
 from onnxprof.reasons.stored import Shelf
 from onnxprof.records.run import Run
-from onnxprof.store.folder import load_good, scan
+from onnxprof.store.folder import Filters, load_good, scan
 from onnxprof.store.select import Need, select
 
 if TYPE_CHECKING:
@@ -54,22 +54,24 @@ def advise(
     every = [runs] if isinstance(runs, Run) else list(runs)
     place = folders.store(None if store is None else Path(store))
     subjects = newest(every)
-    others = [*every, *_stored_beside(subjects, (), place, warn)]
+    others = [*every, *_stored_beside(subjects, (), [place], warn)]
     records, lacking = on_runs(subjects, others, Shelf([place]))
     warn_each(lacking)
     return Advice(records, limit)
 
 
-def advised(texts: Sequence[str], store: Path | None, say: Say) -> list[Advised]:
+def advised(
+    texts: Sequence[str], stores: Sequence[Path], filters: Filters, say: Say
+) -> list[Advised]:
     """The advice on the runs that these texts mean; of each system, model and size the newest.
 
-    `say` hears what is left out, and which ceilings are missing.
+    Without texts all of the stores is meant. `say` hears what is left out, and which ceilings are
+    missing.
     """
-    place = folders.store(store)
-    meant = _meant(texts, place, say)
+    meant = _meant(texts, stores, filters, say)
     subjects = newest([run for _, run in load_good([one.path for one in meant], say)])
-    others = [*subjects, *_stored_beside(subjects, meant, place, say)]
-    records, lacking = on_runs(subjects, others, Shelf([place]))
+    others = [*subjects, *_stored_beside(subjects, meant, stores, say)]
+    records, lacking = on_runs(subjects, others, Shelf(stores))
     for text in lacking:
         say(text)
     return list(records)
@@ -83,21 +85,23 @@ def on_runs(
     return tuple(found(run, shelf.of(run), others) for run in subjects), list(lacking)
 
 
-def _meant(texts: Sequence[str], place: Path, say: Say) -> list[Summary]:
+def _meant(
+    texts: Sequence[str], stores: Sequence[Path], filters: Filters, say: Say
+) -> list[Summary]:
     by_file: dict[Path, Summary] = {}
-    for text in texts:
-        for summary in newest(select(text, [place], None, Need.TIMES, say=say)):
+    for text in texts or [""]:
+        for summary in newest(select(text, stores, filters, Need.TIMES, say=say)):
             by_file.setdefault(summary.path.resolve(), summary)
     return list(by_file.values())
 
 
 def _stored_beside(
-    subjects: Sequence[Run], meant: Sequence[Summary], place: Path, say: Say
+    subjects: Sequence[Run], meant: Sequence[Summary], stores: Sequence[Path], say: Say
 ) -> Iterator[Run]:
     """The newest stored runs that may tell something of the subjects."""
     taken = {one.path.resolve() for one in meant}
     told = {(run.request, run.created) for run in subjects}
-    known = newest([one for one in scan([place])[0] if one.median_ns is not None])
+    known = newest([one for one in scan(stores)[0] if one.median_ns is not None])
     for summary in known:
         asked = summary.request
         if summary.path.resolve() in taken or (asked, summary.created) in told:

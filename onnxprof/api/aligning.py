@@ -70,16 +70,31 @@ def aligned(runs: Sequence[Run], over: str, baseline: str, threshold: float) -> 
 
 def column(baseline: str, names: Sequence[str]) -> int:
     """The index of the column that a number or a name means. Raises UsageError unless it is one."""
+    found = _columns(baseline, names)
+    if len(found) != 1:
+        raise _no_column(baseline, names, "several columns" if found else "no column")
+    return found[0]
+
+
+def refuse_baseline(runs: Sequence[Run], over: str, baseline: str) -> None:
+    """Raise UsageError for a column that none of these runs can be, whether they go together."""
+    names = system_labels(runs) if over else labels(runs)
+    if runs and not _columns(baseline, names):
+        raise _no_column(baseline, names, "no column")
+
+
+def _columns(baseline: str, names: Sequence[str]) -> list[int]:
     if not baseline:
-        return 0
+        return [0]
     if baseline.isdecimal() and len(baseline) < 9 and 1 <= int(baseline) <= len(names):
-        return int(baseline) - 1
+        return [int(baseline) - 1]
     wanted = baseline.casefold()
     alike = [i for i, name in enumerate(names) if name.casefold() == wanted]
-    alike = alike or [i for i, name in enumerate(names) if name.casefold().startswith(wanted)]
-    if len(alike) == 1:
-        return alike[0]
-    raise UsageError(
-        f"--baseline {baseline!r} is {'several columns' if alike else 'no column'}",
+    return alike or [i for i, name in enumerate(names) if name.casefold().startswith(wanted)]
+
+
+def _no_column(baseline: str, names: Sequence[str], what: str) -> UsageError:
+    return UsageError(
+        f"--baseline {baseline!r} is {what}",
         remedy=f"Give 1 to {len(names)} or a name: {', '.join(names)}",
     )

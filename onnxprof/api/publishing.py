@@ -12,6 +12,7 @@ from onnxprof.api.base.door import public
 from onnxprof.api.base.telling import warn_each
 from onnxprof.api.loading import names
 from onnxprof.errors import UsageError
+from onnxprof.store.folder import Filters
 
 if TYPE_CHECKING:
     from onnxprof.api.results.diagnosis import Diagnosis
@@ -52,7 +53,11 @@ def site(
     )
     texts = {"title": title, "base_url": base_url, "project_url": project_url, "licence": license}
     made = built(
-        [fspath(each) for each in stores], fspath(out), names("tags", tags), _nobody, **texts
+        [fspath(each) for each in stores],
+        fspath(out),
+        Filters(tag=names("tags", tags)),
+        _nobody,
+        **texts,
     )
     warn_each(f"left out: {problem}" for problem in made.problems)
     return made
@@ -62,21 +67,21 @@ def _nobody(_: str) -> None:
     pass
 
 
-def built(stores: Sequence[str], out: str, tags: Sequence[str], say: Say, **texts: str) -> Built:
-    """Build a site of these stores; a second build of the same folder waits, which `say` hears.
+def built(stores: Sequence[str], out: str, filters: Filters, say: Say, **texts: str) -> Built:
+    """Build a site of the runs of these stores that pass.
 
-    Raises UsageError for a store or a folder that cannot be used.
+    A second build of the same folder waits, which `say` hears. Raises UsageError
+    for a store or a folder that cannot be used.
     """
     from onnxprof.processes import device_lock
     from onnxprof.publish.disk.swap import check_replaceable
     from onnxprof.publish.site.build import build_from_stores
-    from onnxprof.store.folder import Filters
 
     folder = folders.expanded(out).resolve()
     check_replaceable(folder)
     roots = _roots(stores)
     with device_lock.held(str(folder), say):
-        return build_from_stores(roots, folder, filters=Filters(tag=tuple(tags)), **texts)
+        return build_from_stores(roots, folder, filters=filters, **texts)
 
 
 def _roots(named: Sequence[str]) -> list[Path]:

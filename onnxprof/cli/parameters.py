@@ -52,6 +52,10 @@ class Own:
     least: float | None = None
 
 
+#: `--dim` of a command that measures once.
+ONE_SIZE = Own("One size of a free axis: 128; or tied to others: past+new.")
+
+
 def takes(*names: str, **own: Own) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """A decorator that gives a command these parameters, in this order.
 

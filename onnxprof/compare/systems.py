@@ -12,7 +12,7 @@ from onnxprof.analysis.standing import Measurement, standing
 from onnxprof.compare.axes.families import BATCH, followers, size_in, sizes_in
 from onnxprof.compare.quantised.counterpart import counterparts
 from onnxprof.compare.settings import sized, threads_text, work_words
-from onnxprof.errors import UsageError
+from onnxprof.errors import UsageError, did_you_mean
 from onnxprof.records.run import CORES, IMPORTED, PUBLISHED, RUNTIME, Request, Run
 from onnxprof.records.step import USUAL
 from onnxprof.records.telemetry import Quantity
@@ -229,11 +229,11 @@ def _refuse_unknown(runs: Sequence[Run], over: str) -> None:
 
 def no_axis(runs: Sequence[Run], axis: str) -> UsageError:
     """The error for an axis that no run has."""
-    known = sorted({name for run in runs for name, _ in run.request.dims})
+    known = [BATCH, *sorted({name for run in runs for name, _ in run.request.dims})]
     return UsageError(
         f"no run has an axis {axis!r}",
         where=", ".join(dict.fromkeys(run.request.model_name for run in runs)),
-        remedy=f"--over takes one of: {', '.join((BATCH, *known))}",
+        remedy=f"{did_you_mean(axis, known)}--over takes one of: {', '.join(known)}",
     )
 
 

@@ -52,9 +52,10 @@ def commit(folder: Path, reference: str) -> Commit:
     top = _line(folder, "rev-parse", "--show-toplevel")
     if top is None:
         raise UsageError(
-            "the model is in no git repository, so no reference means anything for it",
-            where=str(folder.absolute()),
-            remedy="Name a folder with the old model: --baseline DIR",
+            f"there is no folder or file {reference!r}, and no commit of that name, as the model is"
+            " in no git repository",
+            where="--baseline",
+            remedy="Name a folder with the old model, or its file",
         )
     digest = None
     if _is_sane(reference):

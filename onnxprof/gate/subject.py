@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onnxprof.errors import ModelError, UsageError
 from onnxprof.gate.git import Commit, commit, refuse_pointer, written
-from onnxprof.model.sources.resolve import is_remote, resolve
+from onnxprof.model.sources.resolve import is_remote, refuse_form, resolve
 from onnxprof.processes.confined import Limits
 
 _RUNS = (
@@ -38,6 +38,9 @@ def subjects(models: Sequence[str], baseline: str, scratch: Path, limits: Limits
     a commit of the repository that the models are in; the first of these that there is counts.
     Files of a commit are written into `scratch`. Raises UsageError and ModelError.
     """
+    for reference in (*models, baseline):
+        if is_remote(reference):
+            refuse_form(reference)
     for model in models:
         _refuse_absent(model)
     place = Path(baseline)

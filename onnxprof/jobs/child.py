@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from onnxprof.errors import BackendError, OnnxprofError, ProcessEnded
 from onnxprof.jobs.checked import feeds, with_allocations, with_parity, with_verdicts
-from onnxprof.jobs.job import Job, record
+from onnxprof.jobs.job import Job, record, request
 from onnxprof.jobs.outlook import Outlook, streams_s
 from onnxprof.jobs.trouble.ending import refused
 from onnxprof.machine import clocks, memory, telemetry
@@ -28,6 +28,7 @@ from onnxprof.machine.other_programs import Others
 from onnxprof.measure.protocol import Blocks, Measurement, measure
 from onnxprof.plugins import registry, verbs
 from onnxprof.plugins.backend import Backend, Workload
+from onnxprof.plugins.memory import sized, smaller
 from onnxprof.plugins.verbs import begin, prepared
 from onnxprof.processes.confined import Limits, confine
 from onnxprof.records.layer import Layer, LayerTable, Tensor
@@ -299,9 +300,10 @@ def child(
         sender.send(("run", run))
         return True
     except OnnxprofError as error:
-        _send_error(sender, error)
+        _send_error(sender, sized(error, smaller(request(job))))
     except MemoryError:
-        _send_error(sender, ProcessEnded("out of memory", remedy="Use a smaller --batch"))
+        remedy = f"Use {smaller(request(job))}, or allow more with --memory"
+        _send_error(sender, ProcessEnded("out of memory", remedy=remedy))
     except OSError as error:
         _send_error(sender, refused(error))
     except BaseException as error:

@@ -16,12 +16,13 @@ from multiprocessing.connection import Connection
 
 from onnxprof.errors import BackendError, OnnxprofError, ProcessEnded
 from onnxprof.jobs.child import inputs_of, refuse_another_runtime, workload
-from onnxprof.jobs.job import Job, on_cores
+from onnxprof.jobs.job import Job, on_cores, request
 from onnxprof.jobs.parent import listen, place
 from onnxprof.jobs.trouble.ending import ended, without_folders
 from onnxprof.measure.streams import run_streams
 from onnxprof.plugins import registry
 from onnxprof.plugins.backend import Workload
+from onnxprof.plugins.memory import sized, smaller
 from onnxprof.plugins.source_places import cleaned
 from onnxprof.processes import apart, cores, fork_server, scratch
 from onnxprof.processes.confined import Limits, confine
@@ -73,7 +74,7 @@ def _child(job: Job, threads: int, limits: Limits, sender: Connection, folder: s
     try:
         answer: tuple[str, object] = ("streams", _samples(job, threads))
     except OnnxprofError as error:
-        answer = ("error", error)
+        answer = ("error", sized(error, smaller(request(job))))
     except MemoryError:
         answer = ("error", ProcessEnded("out of memory", remedy="Use fewer --streams"))
     except BaseException as error:

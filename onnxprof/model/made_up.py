@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprof.errors import ModelError, UsageError
+from onnxprof.plugins.memory import SMALLER
 from onnxprof.records.elements.arrays import dtype_of, limits, sequence
 from onnxprof.records.elements.table import TEXTS, inner_type
 from onnxprof.records.layer import Tensor
@@ -155,7 +156,7 @@ def _concrete(tensor: Tensor) -> tuple[int, ...]:
     if math.prod(sizes) * element_bytes > _MAX_INPUT_BYTES:
         raise UsageError(
             f"input {tensor.name!r} would take more than 16 GiB",
-            remedy="Use a smaller --batch or --phase, or smaller sizes of other axes with --dim",
+            remedy=f"Use {SMALLER}",
         )
     return sizes
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from onnxprof.errors import BackendError, OnnxprofError
 from onnxprof.machine import clocks, memory
 from onnxprof.machine.other_programs import Others
+from onnxprof.plugins.memory import sized
 from onnxprof.processes.confined import Limits, confine
 from onnxprof.records.scenarios.asked import Scenario
 from onnxprof.scenarios import loadgen
@@ -41,6 +42,8 @@ _LEAST_NS = 1_000
 #: What LoadGen and its log keep of a query and of each of its samples (6.0.17, measured).
 _QUERY_BYTES, _SAMPLE_BYTES = 250, 60
 _PART_OF_MEMORY = 0.8
+#: What may be less where memory runs out.
+_SMALLER = "a smaller --max-batch, fewer --sessions or a shorter --duration"
 
 Send = Callable[[str, object], None]
 
@@ -203,8 +206,7 @@ def _end(send: Send, error: BaseException) -> None:
 
 def _told(error: BaseException, when: str = "") -> OnnxprofError:
     if isinstance(error, OnnxprofError):
-        return error
+        return sized(error, _SMALLER)
     if isinstance(error, MemoryError):
-        remedy = "Use a smaller --max-batch, fewer --sessions or a shorter --duration"
-        return BackendError(f"{when}out of memory", remedy=remedy)
+        return BackendError(f"{when}out of memory", remedy=f"Use {_SMALLER}")
     return BackendError(f"{when}{type(error).__name__}: {error}")

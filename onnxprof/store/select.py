@@ -6,9 +6,11 @@ docs/store.md has it for users.
 from __future__ import annotations
 
 import dataclasses
+import re
+import shlex
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from onnxprof import folders
 from onnxprof.analysis.standing import newest
@@ -28,8 +30,10 @@ _REMEDY = (
 #: Names that a refusal lists; what filters are called; what no run has of them.
 _MOST_NAMES = 8
 _WORDS = {"model": "the model", "device": "the device", "backend": "the backend", "tag": "the tag"}
-_WORDS |= {"batch": "the batch", "dims": "the sizes"}
-_NONE = {"tag": "a tag", "dims": "such an axis"}
+_WORDS |= {"batch": "the batch", "dims": "the sizes", "phase": "the phase"}
+_NONE = {"tag": "a tag", "dims": "such an axis", "phase": "a phase"}
+#: What a text begins or ends with that names a model, as in `onnxprof profile`.
+_SCHEMES, _MODELS = ("zoo", "hub", "hf"), (".onnx", ".ort")
 #: What a text begins with that means runs with a tag.
 TAG = "tag:"
 
@@ -67,8 +71,9 @@ def select(
     id or the first digits of one: the newest run of the stores that has it and passes the filters,
     or with `every` all that have it; a command that shows it (`shown`) means the newest good one, a
     failed one only where no other succeeded. `say` hears what is left out. Raises UsageError where
-    nothing matches, and StoreError for a file without what is needed.
+    nothing matches or a model is named, and StoreError for a file without what is needed.
     """
+    _refuse_model(text)
     if text.startswith(TAG):
         filters = dataclasses.replace(filters or Filters(), tag=(text.removeprefix(TAG),))
         text = ""
@@ -92,6 +97,33 @@ def select(
     if len(good) > 1:
         say(f"{len(good)} runs are called {text}; {told(meant, good)} is {meant.path}")
     return [meant]
+
+
+def _refuse_model(text: str) -> None:
+    """Raise UsageError for the name of a model; a run may be in a file of any name."""
+    scheme, colon, rest = text.partition(":")
+    is_remote = bool(colon) and scheme in _SCHEMES
+    path = folders.expanded(text)
+    if path.is_dir() or not (is_remote or text.lower().endswith(_MODELS)):
+        return
+    if path.is_file() and _begins_as_parquet(path):
+        return
+    name = PurePath(re.split(r"[@:]", rest)[0] if is_remote else text).name
+    known = shlex.quote(name if is_remote else name.rpartition(".")[0] or name)
+    raise UsageError(
+        "is a model, and a run of one is needed",
+        where=text,
+        remedy=f"`onnxprof runs list --model {known}` lists its stored runs,"
+        f" `onnxprof profile {shlex.quote(text)}` measures one",
+    )
+
+
+def _begins_as_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError:
+        return True  # what reads it says why it cannot
 
 
 def told(meant: Summary, runs: Sequence[Summary]) -> str:
@@ -180,6 +212,7 @@ def _known(name: str, filters: Filters, runs: Sequence[Summary]) -> list[str]:
             "device": (asked.device_id,),
             "backend": (asked.backend,),
             "tag": run.tags,
+            "phase": (asked.phase,) if asked.phase else (),
             "dims": tuple(f"{axis}={size}" for axis, size in asked.dims if axis in axes),
         }
         found |= dict.fromkeys(names[name])

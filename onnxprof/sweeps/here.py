@@ -254,8 +254,7 @@ class _Course:
         for batch, job in list(self.jobs):
             expected = self.expected.get(batch)
             if expected is not None and expected.peak_bytes > most:
-                axes, phase = bool(job.table.dims), job.options.phase
-                text = refusal(job.title, expected, most, phase=phase, has_axes=axes)
+                text = refusal(job.title, expected, most, request(job))
                 self.desk.hear(Skipped(self._name(batch, job), text, "memory"))
                 self._end(batch)
 

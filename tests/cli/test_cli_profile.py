@@ -303,6 +303,7 @@ def test_what_will_not_fit_is_named_and_left_out_before_anything_is_allocated(
     assert code == 2
     assert "wide at batch 262144 will not fit: it takes some " in err
     assert "2.00 GiB may be used" in err
+    assert "use smaller sizes than --batch 262144, or measure it" in " ".join(err.split())
     assert "wide, batch 1," in out
     ((kept,), _) = load_all([tmp_path / "runs"])
     assert kept.request.batch == 1

@@ -135,6 +135,9 @@ app.command()(gate)
         (["--device", "all"], "one device"),
         (["--github", "--json"], "both print on stdout"),
         (["--baseline", "--help"], "no folder, file or commit"),
+        (["--baseline", "none"], "no folder, file or commit 'none'"),
+        (["--baseline", "zoo:none"], "the zoo has no such network"),
+        (["--baseline", "hf:none"], "hf:none"),
     ],
 )
 def test_bad_use(repo: Repository, arguments: list[str], words: str) -> None:

@@ -23,12 +23,16 @@ from onnxprof.records.warning import WarningKind
 
 pytest.importorskip("onnxruntime", reason="needs onnxprof[cpu]")
 
+#: The remedy of memory that runs out, for the jobs of these tests.
+LESS = "Use smaller sizes than --batch 2"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory as Linux counts it")
 
 #: A backend whose sessions do what the NAME of the model says.
 ROGUE = """
 import ctypes, os, signal, socket, time
 from contextlib import contextmanager
+from onnxprof.errors import BackendError
+from onnxprof.plugins.memory import SMALLER
 from onnxprof.testing import FakeBackend
 
 class Rogue(FakeBackend):
@@ -48,6 +52,8 @@ class Rogue(FakeBackend):
             time.sleep(3600)
         if deed == "flood":
             hoard = [bytearray(64 << 20) for _ in range(4096)]
+        if deed == "device":
+            raise BackendError("the device is full", remedy=f"Use {SMALLER}; see nvidia-smi")
         if deed == "bug":
             raise RuntimeError("a bug in a plugin")
         if deed == "exit":
@@ -120,6 +126,8 @@ def test_run_time_shapes_fill_the_table(tmp_path: Path) -> None:
         ("crash", Limits(60), "ended by SIGSEGV"),
         ("hang", Limits(4), "stopped after 4 s, while "),
         ("flood", Limits(60, 2 << 30), "out of memory"),
+        ("flood", Limits(60, 2 << 30), f"{LESS}, or allow more with --memory"),
+        ("device", Limits(60), f"the device is full. {LESS}; see nvidia-smi"),
         ("bug", Limits(60), "RuntimeError: a bug in a plugin"),
         ("exit", Limits(60), "exit code 3"),
     ],

@@ -55,6 +55,46 @@ def test_noisy_times_may_follow_a_cost_that_they_do_not_show():
     assert not may_follow([7, 7, 7, 7], times, (0.3,) * 4)
 
 
+COSTS = st.lists(st.integers(1, 10**12), min_size=2, max_size=6, unique=True)
+SPREAD = st.lists(st.floats(0.0, 0.5), min_size=6, max_size=6)
+
+
+@given(COSTS, st.floats(1e3, 1e9), SPREAD)
+def test_times_in_proportion_to_a_cost_may_follow_it(costs, longest, errors):
+    """Whatever their errors, and however little the cost grows."""
+    times = [longest * cost / max(costs) for cost in costs]
+    assert may_follow(costs, times, errors[: len(costs)])
+
+
+@given(st.integers(2, 6), st.floats(1e3, 1e9), st.floats(0.0, 0.85), SPREAD)
+def test_a_fixed_part_may_hide_most_of_the_growth(count, longest, fixed, errors):
+    costs = [4**i for i in range(count)]
+    times = [longest * (fixed + (1 - fixed) * cost / costs[-1]) for cost in costs]
+    assert may_follow(costs, times, errors[:count])
+
+
+@given(st.integers(2, 6), st.integers(1, 10**9), st.floats(1e4, 1e9), st.floats(-0.005, 0.005))
+def test_a_time_that_stays_does_not_follow_a_cost_that_doubles(count, first, time, drift):
+    costs = [first * 2**i for i in range(count)]
+    times = [time * (1 + drift * (-1) ** i) for i in range(count)]
+    assert not may_follow(costs, times, (0.0,) * count)
+    assert may_follow(costs, times, (0.3,) * count), "errors of 30 % hide a tenth"
+
+
+@given(st.integers(3, 6), st.floats(1e4, 1e9))
+def test_times_that_fall_or_outgrow_a_cost_do_not_follow_it(count, time):
+    costs = [4**i for i in range(count)]
+    assert not may_follow(costs, [time / c for c in costs], (0.05,) * count)
+    assert not may_follow(costs, [time * c**2 for c in costs], (0.05,) * count)
+
+
+@given(COSTS, st.lists(st.floats(1e3, 1e9), min_size=6, max_size=6), st.integers(1, 10**6))
+def test_only_what_the_costs_are_to_each_other_counts(costs, times, factor):
+    mine, errors = times[: len(costs)], (0.1,) * len(costs)
+    scaled = [cost * 2 ** factor.bit_length() for cost in costs]
+    assert may_follow(scaled, mine, errors) == may_follow(costs, mine, errors)
+
+
 def test_two_sizes_make_no_square():
     assert fitted((1, 2), (10_000, 40_000), (0.0, 0.0)).order is Order.LINEAR
     assert exact((1, 2), (10, 40)) is Order.LINEAR

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from onnxprof.cli.lazy import load
 from onnxprof.cli.main import COMMANDS
-from onnxprof.errors import StoreError, UsageError
+from onnxprof.errors import NoRunError, StoreError, UsageError
 from onnxprof.records.run import Run
 from onnxprof.store.encoding import request_digest
 from onnxprof.store.folder import Filters, Store
@@ -120,7 +122,26 @@ def test_what_is_needed_is_there_or_missed_by_name(tmp_path: Path, said: list[st
         select("", [tmp_path], Filters(model=("lost",)), Need.TIMES, say=said.append)
 
 
-@pytest.mark.parametrize("text", ["", "abcdef0", "zoo:lenet", "no/such/folder", "."])
+def test_every_filter_that_no_run_passes_is_named(root: Path, said: list[str]) -> None:
+    never: dict[str, tuple[Any, ...]] = dict.fromkeys(("model", "device", "backend"), ("never",))
+    never |= {"tag": ("never",), "phase": ("decode:7",), "batch": (77,), "dims": (("past", (7,)),)}
+    assert set(never) == {field.name for field in dataclasses.fields(Filters)}
+    for name, value in never.items():
+        with pytest.raises(NoRunError, match=r"no stored run matches: none has .*(never|7)"):
+            select("", [root], Filters(**{name: value}), say=said.append)
+
+
+def test_a_mistyped_phase_has_those_that_there_are(tmp_path: Path, said: list[str]) -> None:
+    made = sample_run()
+    for phase in ("decode:16", "prefill:16", ""):
+        request = dataclasses.replace(made.request, phase=phase)
+        Store(tmp_path).save(dataclasses.replace(made, request=request))
+    with pytest.raises(NoRunError, match="none has the phase decode:17") as caught:
+        select("", [tmp_path], Filters(phase=("decode:17",)), say=said.append)
+    assert caught.value.remedy.endswith("There is: decode:16, prefill:16")
+
+
+@pytest.mark.parametrize("text", ["", "abcdef0", "no/such/folder", "."])
 def test_nothing_that_matches(text: str, tmp_path: Path, said: list[str], monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"no stored run matches.*Give an id of"):
@@ -130,9 +151,37 @@ def test_nothing_that_matches(text: str, tmp_path: Path, said: list[str], monkey
 def test_a_file_that_is_not_there_or_no_run_is_an_error(tmp_path: Path, said: list[str]) -> None:
     with pytest.raises(StoreError, match=r"gone\.parquet"):
         select("gone.parquet", [tmp_path], say=said.append)
-    (tmp_path / "model.onnx").write_bytes(b"no run")
-    with pytest.raises(StoreError, match=r"model\.onnx"):
-        select(str(tmp_path / "model.onnx"), [tmp_path], say=said.append)
+    (tmp_path / "model.txt").write_bytes(b"no run")
+    with pytest.raises(StoreError, match=r"model\.txt"):
+        select(str(tmp_path / "model.txt"), [tmp_path], say=said.append)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("zoo:lenet", "lenet"),
+        ("hf:who/decoder@main:onnx/model.onnx", "decoder"),
+        ("gone.onnx", "gone"),
+        ("my model.ONNX", "'my model'"),
+    ],
+)
+def test_a_model_is_no_run_and_that_is_said(
+    text: str, name: str, tmp_path: Path, said: list[str], monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my model.ONNX").write_bytes(b"no run")
+    with pytest.raises(UsageError, match="is a model, and a run of one is needed") as caught:
+        select(text, [tmp_path], say=said.append)
+    assert caught.value.where == text
+    assert f"runs list --model {name}`" in caught.value.remedy
+    assert f"onnxprof profile {shlex.quote(text)}`" in caught.value.remedy
+
+
+def test_a_run_may_be_in_a_file_that_is_called_like_a_model(root: Path, said: list[str]) -> None:
+    [first, *_] = select("", [root], say=said.append)
+    renamed = first.path.rename(root.parent / "run.onnx")
+    [run] = select(str(renamed), [root], say=said.append)
+    assert run.request == first.request
 
 
 def test_unreadable_files_are_named_up_to_five(root: Path, said: list[str]) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from onnxprof.backends.cuda.driver import Problem, explained
 from onnxprof.errors import BackendError
+from onnxprof.plugins.memory import SMALLER, is_exhausted
 from onnxprof.plugins.source_places import without_places
 
 _LONGEST = 400
@@ -23,10 +24,6 @@ _PLACE = re.compile(r"\s*; GPU=.*")
 _PASSED_ON = re.compile(r"\[OpenVINO-EP\]\s*(.*?)(?:: Exception from \S*)?$")
 _SIZE = re.compile(
     r"(?:requested buffer of size|smaller than requested bytes of|Could not allocate) (\d+)"
-)
-_MEMORY = re.compile(
-    r"Failed to allocate memory|Available memory of \d+ is smaller|[Oo]ut of memory"
-    r"|bad_alloc|bad allocation|STATUS_ALLOC_FAILED|OutOfMemory"
 )
 
 
@@ -57,10 +54,10 @@ def _known(error: BaseException, text: str) -> Problem | None:
     cuda = _CUDA.search(text)
     if cuda:
         return explained(int(cuda[1]), cuda[2])
-    if isinstance(error, MemoryError) or _MEMORY.search(text):
+    if is_exhausted(error):
         size = _SIZE.search(text)
         more = f", {int(size[1]) / 2**20:,.0f} MiB more were asked for" if size else ""
-        return Problem(f"out of memory{more}", "Use a smaller --batch")
+        return Problem(f"out of memory{more}", f"Use {SMALLER}")
     return None
 
 

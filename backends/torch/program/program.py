@@ -13,6 +13,7 @@ from typing import Any
 from onnxprof.backends.torch.base.lazy import torch
 from onnxprof.backends.torch.base.operator import Function
 from onnxprof.errors import BackendError
+from onnxprof.plugins.memory import SMALLER, is_exhausted
 from onnxprof.plugins.source_places import without_places
 
 OMITTED, UNWANTED = 0, 1
@@ -145,10 +146,6 @@ class Program:
             self.template[slot] = None
 
 
-#: torch's messages on Unix and on Windows when the host's memory is exhausted.
-_NO_MEMORY = ("can't allocate memory", "not enough memory: you tried")
-
-
 def layer_error(call: Call | None, error: Exception) -> BackendError:
     """The error for a failed layer in one line; exhausted memory has a remedy of its own."""
     if isinstance(error, BackendError):
@@ -156,7 +153,7 @@ def layer_error(call: Call | None, error: Exception) -> BackendError:
     where = f"{call.op_type} {call.name}" if call else "torch"
     lines = str(error).strip().splitlines() or [type(error).__name__]
     if is_memory_error(error):
-        return BackendError("out of memory", where=where, remedy="Use a smaller --batch")
+        return BackendError("out of memory", where=where, remedy=f"Use {SMALLER}")
     return BackendError(
         f"torch cannot run the layer: {without_places(lines[0])[:300]}",
         where=where,
@@ -166,5 +163,4 @@ def layer_error(call: Call | None, error: Exception) -> BackendError:
 
 def is_memory_error(error: BaseException) -> bool:
     """Whether an error says that memory of the host or a device is exhausted."""
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or any(words in str(error) for words in _NO_MEMORY)
+    return isinstance(error, torch.OutOfMemoryError) or is_exhausted(error)

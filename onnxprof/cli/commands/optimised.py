@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onnxprof.cli.choosing import Json
+from onnxprof.cli.choosing import Json, Stores, roots_of
 from onnxprof.cli.output import (
     TABLES,
     deliver,
@@ -17,7 +17,7 @@ from onnxprof.cli.output import (
     plain_text,
     say,
 )
-from onnxprof.cli.parameters import ONE_PHASE, Own, SaveOptimized, takes
+from onnxprof.cli.parameters import ONE_PHASE, ONE_SIZE, Own, SaveOptimized, takes
 from onnxprof.jobs.options import TABLE, Options
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _BUDGET = 0.5
         "save_optimized",
     ),
     *("format", "as_json", "output", "store"),
+    dim=ONE_SIZE,
     device=Own("A device's id or kind [default: the provider's]."),
     batch=Own("Batch size.", default=1, least=1),
     budget=Own("Seconds of measuring, for the steps' shares.", default=_BUDGET),
@@ -66,9 +67,7 @@ def optimized(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to this file.")
     ] = None,
-    store: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where ids of runs are looked up.")
-    ] = None,
+    store: Stores = None,
 ) -> int:
     """Show what a runtime made of a model: each executed step beside the layers it came from.
 
@@ -109,12 +108,11 @@ def _refuse_settings(asked: dict[str, Any], target: Path | None) -> None:
         )
 
 
-def _stored(text: str, store: Path | None) -> Run:
-    from onnxprof import folders
+def _stored(text: str, store: list[str] | None) -> Run:
     from onnxprof.store.folder import load
     from onnxprof.store.select import Need, select
 
-    runs = select(text, [folders.store(store)], None, Need.TIMES, say=say)
+    runs = select(text, roots_of(store), None, Need.TIMES, say=say)
     return load(runs[-1].path)
 
 

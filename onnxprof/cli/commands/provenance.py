@@ -9,7 +9,7 @@ import typer
 
 from onnxprof.cli.choosing import Json
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text
-from onnxprof.cli.parameters import ONE_PHASE, Own, takes
+from onnxprof.cli.parameters import ONE_PHASE, ONE_SIZE, Own, takes
 from onnxprof.jobs.options import Options
 from onnxprof.records.step import Timer
 
@@ -29,6 +29,7 @@ _FORMATS = {name: TABLES[name] for name in ("table", "csv", "json")}
     *("inputs", "seed", "optimization_level", "session_option", "provider_option"),
     *("format", "as_json", "output"),
     provider=Own("Provider of the backend; see docs/backends.md."),
+    dim=ONE_SIZE,
     device=Own("A device's id or kind [default: the provider's]."),
     batch=Own("Batch size.", default=1, least=1),
     budget=Own("Seconds of measuring, for the steps' shares.", default=0.5),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Json, Tag
+from onnxprof.cli.choosing import WHICH, Json, Which, reads
 from onnxprof.cli.output import deliver_document, note
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Publish stored runs.")
 
 OutOption = Annotated[str, typer.Option("--out", help="The site's folder.", metavar="DIR")]
-
+_NO_MATCH = "No stored run matches these filters; onnxprof runs list shows what is stored."
 
 Licence = Annotated[
     str,
@@ -29,17 +29,9 @@ Licence = Annotated[
 
 
 @app.command()
+@reads("out", "title", "base_url", "project_url", "licence", "as_json", *WHICH)
 def build(
-    store: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--store",
-            help="A folder of runs; may be repeated. [default: $ONNXPROF_STORE, else runs]",
-            metavar="DIR",
-            show_default=False,
-        ),
-    ] = None,
-    tag: Tag = None,
+    which: Which,
     out: OutOption = "public",
     title: Annotated[str, typer.Option(help="The site's title.")] = "onnxprof",
     base_url: Annotated[
@@ -67,9 +59,12 @@ def build(
     the same folder waits for the first. What a build makes is kept in the user's cache.
     """
     from onnxprof.api.publishing import built
+    from onnxprof.store.folder import Filters
 
     texts = {"title": title, "base_url": base_url, "project_url": project_url, "licence": licence}
-    _tell(built(store or (), out, tuple(tag or ()), note, **texts), as_json)
+    filters = which.filters
+    made = built(which.store or (), out, filters, note, **texts)
+    _tell(made, as_json, is_chosen=filters != Filters())
 
 
 @app.command()
@@ -89,7 +84,7 @@ def serve(
             typer.echo("", err=True)
 
 
-def _tell(built: Built, as_json: bool) -> None:
+def _tell(built: Built, as_json: bool, is_chosen: bool) -> None:
     for problem in built.problems:
         note(f"left out: {problem}")
     if as_json:
@@ -103,5 +98,5 @@ def _tell(built: Built, as_json: bool) -> None:
     typer.echo(f"{contents(built)}, {counted(built.files, 'file', 'files')}{reused}")
     typer.echo(str(built.index))
     if not built.runs and not built.problems:
-        note("No run yet: onnxprof profile zoo:lenet measures one.")
+        note(_NO_MATCH if is_chosen else "No run yet: onnxprof profile zoo:lenet measures one.")
     return None

@@ -26,6 +26,8 @@ _NOISE = 4.0
 _LEFT = 0.5
 #: The part of the largest time that the highest term makes at least.
 _VISIBLE = 0.1
+#: Standard errors above its estimate at which a growth that is not seen may still lie.
+_BEYOND = 2.0
 
 
 class Order(IntEnum):
@@ -71,7 +73,7 @@ def fitted(sizes: Sequence[int], times_ns: Sequence[float], errors: Sequence[flo
     if len(set(sizes)) < 2:
         raise ValueError("growth needs two sizes")
     x, y = np.array(sizes, np.float64), np.array(times_ns, np.float64)
-    sigma = np.maximum(np.maximum(errors, LEAST_ERROR) * y, 1.0)
+    sigma = _sigma(y, errors)
     best = _fit(x, y, sigma, Order.CONSTANT)
     for order in (Order.LINEAR, Order.QUADRATIC):
         if int(order) + 1 > len(set(sizes)) or _squares(best, x, y, sigma) <= _NOISE * len(x):
@@ -83,13 +85,41 @@ def fitted(sizes: Sequence[int], times_ns: Sequence[float], errors: Sequence[flo
 
 
 def may_follow(costs: Sequence[int], times_ns: Sequence[float], errors: Sequence[float]) -> bool:
-    """Whether a fixed time and one that grows as these costs do leave no more than noise."""
+    """Whether the times could grow as these costs do, as far as their relative errors tell.
+
+    They could where a fixed time of 0 or more and one in proportion to the cost leave no more than
+    noise, and the latter may be large enough to be seen: at two standard errors above its estimate
+    it adds a tenth of the largest time from the smallest cost to the largest, or as much as a time
+    without a fixed part would grow, where that is less.
+    """
     x, y = np.array(costs, np.float64), np.array(times_ns, np.float64)
-    if len(set(costs)) < 2:
+    if len(set(x.tolist())) < 2:
         return False
-    sigma = np.maximum(np.maximum(errors, LEAST_ERROR) * y, 1.0)
-    line = _fit(x, y, sigma, Order.LINEAR)
-    return line.coefficients[1] > 0 and _squares(line, x, y, sigma) <= _NOISE * len(x)
+    sigma = _sigma(y, errors)
+    slope, error, squares = _in_proportion(x / x.max(), y, sigma)
+    reach = 1.0 - float(x.min() / x.max())
+    growth = (slope + _BEYOND * error) * reach
+    visible = min(_VISIBLE, reach) * max(float(y.max()), 1.0)
+    return squares <= _NOISE * len(x) and growth >= visible
+
+
+def _in_proportion(x: Floats, y: Floats, sigma: Floats) -> tuple[float, float, float]:
+    """Slope of a line whose fixed part is not below 0, its standard error, weighted squares."""
+    weights = sigma**-2.0
+    middle, height = np.average(x, weights=weights), np.average(y, weights=weights)
+    spread = float((weights * (x - middle) ** 2).sum())
+    slope = float((weights * (x - middle) * (y - height)).sum()) / spread
+    fixed = float(height - slope * middle)
+    if fixed < 0:
+        fixed, spread = 0.0, float((weights * x**2).sum())
+        slope = float((weights * x * y).sum()) / spread
+    left = float((weights * (y - fixed - slope * x) ** 2).sum())
+    return slope, spread**-0.5, left
+
+
+def _sigma(y: Floats, errors: Sequence[float]) -> Floats:
+    """Standard errors in nanoseconds."""
+    return np.maximum(np.maximum(errors, LEAST_ERROR) * y, 1.0)
 
 
 def _fit(x: Floats, y: Floats, sigma: Floats, order: Order) -> Fit:

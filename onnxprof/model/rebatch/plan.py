@@ -27,6 +27,7 @@ from onnxprof.model.rebatch.operands import Edit, Factor, Operands, Place, Place
 from onnxprof.model.rebatch.trace import dependent, marks, scopes
 from onnxprof.model.shapes import infer
 from onnxprof.model.shapes.rules.scope import Scope
+from onnxprof.plugins.memory import SMALLER
 
 MAX_BATCH = 1 << 20
 _PRIMES = (251, 257, 263, 269, 1009)
@@ -118,22 +119,23 @@ def at_batch(
     moved = size != how.batch.own
     edits = dict(how.edits) if moved else {}
     structure, made = _sized(model, how, size, dims, edits, nodes, folder)
-    _check_sizes(structure, size)
+    _check_sizes(structure)
     rewritten = moved and (how.batch.fixed or bool(edits))
     return Rebatched(structure, size, obstacle, rewritten, made)
 
 
-def _check_sizes(model: ModelProto, batch: int) -> None:
+def _check_sizes(model: ModelProto) -> None:
     for value in batchaxes.input_values(model):
         held = batchaxes.tensor_type(value.type)
         if held is None:
             continue
-        count = math.prod(max(d.dim_value, 1) for d in held.shape.dim)
+        shape = [d.dim_value for d in held.shape.dim]
+        count = math.prod(max(size, 1) for size in shape)
         if count * max(element_bits(held.elem_type), 8) // 8 > MAX_TENSOR_BYTES:
             raise UsageError(
-                f"input {value.name!r} alone would take more than {MAX_TENSOR_BYTES >> 30} GiB "
-                f"at batch {batch}",
-                remedy="Ask for a smaller batch",
+                f"input {value.name!r} of shape {shape} alone would take more than"
+                f" {MAX_TENSOR_BYTES >> 30} GiB",
+                remedy=f"Use {SMALLER}",
             )
 
 

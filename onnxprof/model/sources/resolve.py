@@ -66,9 +66,16 @@ def argument(reference: str) -> str:
 
 
 def refuse_form(reference: str) -> None:
-    """Raise UsageError for what cannot be the name of a model elsewhere; looks nowhere."""
+    """Raise UsageError for what cannot be the name of a model elsewhere; looks nowhere.
+
+    The names of the zoo are known.
+    """
     scheme, _, rest = reference.partition(":")
-    if scheme == "hf":
+    if scheme == "zoo":
+        from onnxprof.zoo.catalogue import entry
+
+        entry(rest)
+    elif scheme == "hf":
         from onnxprof.model.sources.hugging_face import parsed
 
         parsed(rest)

@@ -104,7 +104,7 @@ def _models(comparison: Batches, width: int) -> Table:
     rows = list(_model_rows(comparison))
     heads = [printable(head) for head in _heads(comparison)]
     widths = [max(map(len, column)) for column in zip(heads, *(t for t, _ in rows), strict=True)]
-    names = width - sum(widths[i] + 2 for i in shown if i != 1) - 4
+    names = width - sum(widths[i] + 2 for i in shown if i != 1) - 2
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     sides: dict[str, Literal["left", "right"]] = {"system": "left"}
     for i in shown:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from onnxprof.plugins.memory import smaller
 from onnxprof.publish.text.safe import printable, shortened
 from onnxprof.records.memory import Buffer, Liveness, PredictedMemory
-from onnxprof.records.run import Run
+from onnxprof.records.run import Request, Run
 
 _MIB, _GIB = 2**20, 2**30
 _MOST_NAMED = 3
@@ -77,20 +78,12 @@ def predicted_text(expected: PredictedMemory) -> str:
     return f"{limit}{size_text(expected.peak_bytes)} ({', '.join(parts)})"
 
 
-def refusal(
-    title: str,
-    expected: PredictedMemory,
-    memory_bytes: int,
-    *,
-    phase: str = "",
-    has_axes: bool = False,
-) -> str:
-    """Why a measurement is not begun; `has_axes` of a model with sizes besides the batch."""
-    sizes = [*(["--phase"] if phase else []), "--batch", *(["--dim"] if has_axes else [])]
+def refusal(title: str, expected: PredictedMemory, memory_bytes: int, asked: Request) -> str:
+    """Why a measurement is not begun, and which of the sizes that are asked for could be less."""
     return (
         f"{title} will not fit: it takes {predicted_text(expected)}, and"
-        f" {size_text(memory_bytes)} may be used. Allow more with --memory, use a smaller"
-        f" {' or '.join(sizes)}, or measure it all the same with --force"
+        f" {size_text(memory_bytes)} may be used. Allow more with --memory, use"
+        f" {smaller(asked)}, or measure it all the same with --force"
     )
 
 

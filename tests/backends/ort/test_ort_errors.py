@@ -22,6 +22,7 @@ from onnxprof.errors import BackendError
 from onnxprof.jobs.options import Options
 from onnxprof.jobs.sweep import plan, sweep
 from onnxprof.measure.budget import Budget
+from onnxprof.plugins.memory import SMALLER
 from onnxprof.processes.confined import Limits
 from onnxprof.store.folder import Store, load
 
@@ -51,13 +52,13 @@ def cuda(number: int, said: str) -> str:
             ARENA,
             "onnxruntime cannot run the model at Conv /stages.0/fc1/Conv: out of memory,"
             " 896 MiB more were asked for",
-            "Use a smaller --batch",
+            f"Use {SMALLER}",
         ),
         (
             cuda(2, "out of memory"),
             "onnxruntime cannot run the model: the device is out of memory (CUDA error 2: out of"
             " memory)",
-            "Use a smaller --batch; nvidia-smi",
+            f"Use {SMALLER}; nvidia-smi",
         ),
         (
             cuda(35, "CUDA driver version is insufficient for CUDA runtime version"),
@@ -111,7 +112,7 @@ def test_what_openvino_says_through_its_provider_is_told_without_the_sources() -
 
 
 def test_pythons_own_lack_of_memory_is_one() -> None:
-    wanted = r"out of memory\. Use a smaller --batch"
+    wanted = rf"out of memory\. Use {SMALLER}"
     with pytest.raises(BackendError, match=wanted), runtime_errors("cannot run the model"):
         raise MemoryError
     with pytest.raises(BackendError, match="as it was"), runtime_errors("x"):
@@ -145,7 +146,7 @@ except Exception as error:
     assert ort
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"out of memory, 4 MiB more were asked for\. Use a smaller", done.stdout)
+    assert re.search(r"out of memory, 4 MiB more were asked for\. Use smaller sizes", done.stdout)
 
 
 STUB = r"""

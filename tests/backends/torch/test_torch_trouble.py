@@ -13,6 +13,7 @@ from support.networks import models
 import onnxprof as op
 from onnxprof.backends.torch.backend import TorchBackend
 from onnxprof.errors import BackendError, UsageError
+from onnxprof.plugins.memory import SMALLER
 from onnxprof.records.step import Granularity
 
 torch = pytest.importorskip("torch", reason="needs onnxprof[torch]")
@@ -64,7 +65,7 @@ def test_memory_that_runs_out_has_its_own_remedy(tmp_path: Path) -> None:
     job = workload(models.save(huge, tmp_path))
     with TorchBackend().open(job) as session, pytest.raises(BackendError) as caught:
         session.infer()
-    assert str(caught.value) == "Relu relu: out of memory. Use a smaller --batch"
+    assert str(caught.value) == f"Relu relu: out of memory. Use {SMALLER}"
 
 
 def test_a_layer_that_fails_is_named(tmp_path: Path) -> None:

@@ -46,6 +46,18 @@ def sizes(tasks: list[Task]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("words", ["optimized", "provenance", "scenario --scenario offline"])
+def test_a_command_that_measures_once_takes_one_size_and_says_so(words: str) -> None:
+    name, *more = words.split()
+    told = " ".join(CliRunner().invoke(app, [name, "--help"]).stdout.split())
+    assert "--dim NAME=SIZE One size of a free axis" in told
+    given = [name, "two_axes.onnx", *more, "--dim", "height=1,2"]
+    error = CliRunner().invoke(app, given, standalone_mode=False).exception
+    assert isinstance(error, UsageError), error
+    assert "--dim height=1,2 is several sizes" in str(error)
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_product_of_axes_is_counted_before_it_begins() -> None:
     options = asked("decoder", batches=(1, 2), **{PAST: "0,3", NEW: "1,4,16", TOTAL: TIE})
     tasks = tasks_of(options)

@@ -106,6 +106,7 @@ def test_backends_in_the_order_asked_for_and_a_baseline_by_name(folder: Path) ->
         assert told["baseline"] == [c["label"] for c in told["columns"]].index("torch")
     refused(*chosen, "--baseline", "tvm", words="'tvm' is no column")
     refused(*chosen, "--baseline", "3", words="'3' is no column")
+    refused(folder, "--baseline", "tvm", words="'tvm' is no column")
     both = [folder / p.relative_to(folder) for p in folder.rglob("net/**/ort/b0001*")]
     refused(*both, "--baseline", "or", words="'or' is several columns")
 

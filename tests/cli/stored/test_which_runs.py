@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from onnxprof.cli.choosing import OF_A_MODEL, OF_STORES, WHICH, Which
 from onnxprof.cli.main import app
-from onnxprof.errors import UsageError
+from onnxprof.errors import NoRunError, UsageError
 from onnxprof.store.folder import Store
 from onnxprof.testing import sample_run
 
@@ -20,7 +21,8 @@ COMMANDS = {
     **dict.fromkeys(("phases", "scaling", "align", "report"), WHICH),
     **dict.fromkeys(("runs list", "runs show", "runs export", "runs tag", "runs untag"), WHICH),
     **dict.fromkeys(("runs prune", "runs remove"), WHICH),
-    "runs history": OF_A_MODEL,
+    "site build": WHICH,
+    **dict.fromkeys(("runs history", "advise", "repro"), OF_A_MODEL),
     "runs pack": OF_STORES,
 }
 
@@ -83,6 +85,48 @@ def test_commands_on_several_runs_take_several_stores(stores: list[str]) -> None
     assert result.exception is None, result.exception
     assert "decode:512" in result.stdout
     assert "prefill" not in result.stdout
+
+
+def test_advice_is_on_the_runs_that_are_chosen(stores: list[str]) -> None:
+    def titles(*words: str) -> set[tuple[str, str]]:
+        given = ["advise", "--format", "json", *stores, *words]
+        result = CliRunner().invoke(app, given, standalone_mode=False)
+        assert result.exception is None, result.exception
+        return {(each["model"], str(each)) for each in json.loads(result.stdout)}
+
+    every = titles()
+    assert {name for name, _ in every} == {"decoder", "net"}
+    assert {name for name, _ in titles("--dim", "past=16")} == {"net"}
+    chosen = titles("--phase", "decode:512")
+    assert {name for name, _ in chosen} == {"decoder"}
+    assert len(chosen) < len(every)
+
+
+def test_a_site_has_the_runs_that_are_chosen(stores: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("jinja2", reason="needs onnxprof[site]")
+
+    def built(*words: str) -> Result:
+        given = ["site", "build", "--out", str(tmp_path / "public"), *stores, *words]
+        result = CliRunner().invoke(app, given)
+        assert result.exit_code == 0, result.output
+        return result
+
+    assert built("--phase", "decode").stdout.startswith("1 model, 2 runs")
+    assert built("--model", "net").stdout.startswith("1 model, 2 runs")
+    assert "No stored run matches these filters" in built("--model", "nothing").stderr
+
+
+def test_a_step_is_looked_up_in_every_store(stores: list[str], tmp_path: Path) -> None:
+    words = ["repro", "", "--layer", "/block/gemm_2", "-o", str(tmp_path / "step")]
+
+    def refused(*more: str) -> UsageError:
+        error = CliRunner().invoke(app, [*words, *more], standalone_mode=False).exception
+        assert isinstance(error, UsageError), error
+        return error
+
+    assert refused(*stores, "--dim", "past=64").where == "zoo:decoder"  # of which no file is made
+    assert isinstance(refused(stores[0], "--dim", "past=64"), NoRunError)
+    assert isinstance(refused(*stores, "--phase", "decode:7"), NoRunError)
 
 
 def test_a_phase_that_is_none_is_refused() -> None:

@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 from support.habits.documents import checked
 
+from onnxprof.api.scaling import scaled
 from onnxprof.compare.axes.families import BATCH, families, followers, leading, size_in
 from onnxprof.compare.over_batches import over_batches
 from onnxprof.compare.scaling import scaling
@@ -64,6 +65,19 @@ def test_two_sides_of_a_square_go_together() -> None:
     requests = [asked(height=size, width=size) for size in (32, 64, 96)]
     assert groups(requests, "height") == [[32, 64, 96]]
     assert leading(requests) == ["height"]
+
+
+def test_a_mistyped_axis_is_refused_by_its_name() -> None:
+    runs = [replace(sample_run(), request=each) for each in decoder()]
+    for over, meant in (("batc", BATCH), ("pst", "past"), ("nothing", "")):
+        for call in (
+            lambda over=over: refuse_unlike(runs, over=over),
+            lambda over=over: scaled(runs, over),
+        ):
+            with pytest.raises(UsageError, match=f"no run has an axis '{over}'") as caught:
+                call()
+            hint = f"Did you mean {meant}? " if meant else ""
+            assert caught.value.remedy == f"{hint}--over takes one of: batch, new, past, total"
 
 
 @pytest.mark.parametrize(

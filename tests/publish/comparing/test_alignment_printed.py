@@ -39,6 +39,21 @@ def test_golden_files() -> None:
     check_golden("align_batches.csv", alignment_batches.to_csv(batches))
 
 
+def test_names_of_systems_are_cut_only_where_there_is_no_room() -> None:
+    names = ("onnxruntime-nightly", "openvino-nightly-2027")
+    batches = over_batches([several(name, batch=b) for b in (1, 8) for name in names])
+    cut = []
+    for width in range(76, 120):
+        lines = shown(alignment_batches.table(batches, Choice(), width), width).splitlines()
+        rows = lines[1 : lines.index("Speed-up of openvino-nightly-2027, layer by layer")]
+        assert max(map(len, rows)) <= width
+        if any("…" in row.partition(" ms")[0] for row in rows):
+            cut.append(width)
+            assert max(map(len, rows)) == width - 1, "all of the console but a blank at its edge"
+    assert 76 in cut
+    assert 95 not in cut
+
+
 def test_csv_adds_up_exactly() -> None:
     found = align(three())
     rows = list(csv.DictReader(io.StringIO(alignment_text.to_csv(found))))

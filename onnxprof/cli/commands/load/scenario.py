@@ -9,7 +9,7 @@ import typer
 
 from onnxprof.cli.choosing import Json
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
-from onnxprof.cli.parameters import Own, takes
+from onnxprof.cli.parameters import ONE_SIZE, Own, takes
 from onnxprof.jobs.options import Options
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ Wait = Annotated[
     ),
     *("optimization_level", "session_option", "provider_option"),
     *("format", "as_json", "output", "store", "timeout", "memory", "wait"),
+    dim=ONE_SIZE,
     device=Own("A device's id or kind [default: the provider's first]."),
     threads=Own("Threads of each session; 0 shares out the usable cores."),
 )

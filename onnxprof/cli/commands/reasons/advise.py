@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onnxprof.cli.choosing import Json
+from onnxprof.cli.choosing import OF_A_MODEL, Json, RunsOrStore, Which, reads
 from onnxprof.cli.output import TABLES, deliver, display, file_format, plain_text, say
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+@reads(
+    *("runs", "apply", "model", "budget", "processes", "limit", "all_", "format_", "as_json"),
+    *("output", "timeout", "memory", *OF_A_MODEL),
+)
 def advise(
-    runs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RUN", help="An id or its first digits, a .parquet file or a folder of runs."
-        ),
-    ],
+    which: Which,
+    runs: RunsOrStore = None,
     apply: Annotated[
         Path | None,
         typer.Option(
@@ -64,14 +64,12 @@ def advise(
     memory: Annotated[
         float, typer.Option(min=0.0, help="GiB of memory; 0 for most of the machine's.")
     ] = 0.0,
-    store: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where ids and other runs are looked up.")
-    ] = None,
 ) -> None:
     """Say what to change in a network or its setting, with evidence and the gain to expect.
 
-    The largest expected gain comes first. With --apply the model of a run is rewritten where that
-    changes no result, and both are measured in turn: predicted against measured gain.
+    The largest expected gain comes first. Of a folder (without any RUN: of the store) the newest
+    run of each system and size is looked at. With --apply the model of a run is rewritten where
+    that changes no result, and both are measured in turn: predicted against measured gain.
     """
     from onnxprof.api.advising import advised
     from onnxprof.cli.commands.reasons.apply import applied, check_target
@@ -81,7 +79,7 @@ def advise(
     printed = Format(file_format(format_ or "", output, TABLES, Format.TABLE, as_json))
     if apply is not None:
         check_target(apply)
-    every = advised(runs, store, say)
+    every = advised(runs or [], which.roots, which.filters, say)
     done = None
     if apply is not None:
         limits = Limits(timeout, memory_limit(memory))

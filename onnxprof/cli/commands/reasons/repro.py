@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onnxprof.cli.choosing import OF_A_MODEL, Which, reads
 from onnxprof.cli.output import display, say
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from onnxprof.repro.build import Built
 
 
+@reads("run", "layer", "output", "model", "inputs", "budget", "timeout", "memory", *OF_A_MODEL)
 def repro(
+    which: Which,
     run: Annotated[
         str,
         typer.Argument(
@@ -47,9 +50,6 @@ def repro(
     memory: Annotated[
         float, typer.Option(min=0.0, help="GiB of memory; 0 for most of the machine's.")
     ] = 0.0,
-    store: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where ids are looked up.")
-    ] = None,
 ) -> None:
     """Write a step of a run as a small ONNX file, with its inputs and a script that runs it.
 
@@ -63,7 +63,7 @@ def repro(
     from onnxprof.processes.confined import Limits, confined
     from onnxprof.repro.build import step_of, write
 
-    measured = _run(run, store, model)
+    measured = _run(run, which, model)
     step = step_of(measured, layer)
     source = model_of(measured, model)
     limits = Limits(timeout, memory_limit(memory))
@@ -79,14 +79,13 @@ def repro(
     _close(measured, step, built, alone, output)
 
 
-def _run(text: str, store: Path | None, model: str) -> Run:
+def _run(text: str, which: Which, model: str) -> Run:
     """The newest run that the text means; of the model's own where there are any."""
-    from onnxprof import folders
     from onnxprof.model.sources.resolve import resolve
     from onnxprof.store.folder import load
     from onnxprof.store.select import Need, select
 
-    runs = select(text, [folders.store(store)], None, Need.TIMES, say=say)
+    runs = select(text, which.roots, which.filters, Need.TIMES, say=say)
     name = resolve(model).name if model and len(runs) > 1 else ""
     own = [run for run in runs if run.request.model_name == name]
     return load((own or runs)[-1].path)

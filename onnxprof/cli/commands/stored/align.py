@@ -87,7 +87,7 @@ def align(
     Layers that any run executes as one step share a row. Of a folder (without any RUN: of the
     store) the newest run of each system is taken.
     """
-    from onnxprof.api.aligning import aligned
+    from onnxprof.api.aligning import aligned, refuse_baseline
     from onnxprof.api.results.alignment import Alignment
     from onnxprof.cli.sources import newest_runs
     from onnxprof.compare.systems import refuse_unlike, system
@@ -99,6 +99,7 @@ def align(
     need = Need.LATENCIES if over else Need.TIMES
     named = newest_runs(runs or [], which.roots, filters, need)
     chosen = _ordered(named, filters.backend)
+    refuse_baseline(chosen, over, baseline)
     refuse_unlike(chosen, over=over, force=force)
     if over and len(set(map(system, chosen))) == 1:
         return _scaled(chosen, over, printed, output, None if all_ else limit, as_json)
