@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from onnxprof.api.base.door import public
+from onnxprof.api.base.telling import warn_each
 from onnxprof.compare.align import align as align_runs
+from onnxprof.compare.axes.strays import apart
 from onnxprof.compare.over_batches import Batches, over_batches, system_labels
 from onnxprof.compare.systems import labels, refuse_unlike, system
 from onnxprof.compare.table import Alignment as Aligned
@@ -47,7 +49,8 @@ def align(
     from onnxprof.api.results.alignment import Alignment
     from onnxprof.publish.comparing.alignment import Choice, Sort
 
-    every = list(runs)
+    every, left_out = apart(list(runs), over or "")
+    warn_each(left_out)
     refuse_unlike(every, over=over or "", force=force)
     if over is not None and len(set(map(system, every))) == 1:
         raise UsageError("the runs are of one system", remedy="op.scaling takes them")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from onnxprof.api.base.door import public
+from onnxprof.api.base.telling import warn
 from onnxprof.compare import scaling as over_sizes
 from onnxprof.compare.axes.families import size_in
+from onnxprof.compare.axes.strays import apart
 from onnxprof.compare.growth.phases import phases as of_phases
 from onnxprof.compare.systems import newest, no_axis
 from onnxprof.errors import UsageError
@@ -45,11 +47,18 @@ def scaling(
     if latency_limit_ms is not None and not latency_limit_ms > 0:
         raise UsageError(f"latency_limit_ms {latency_limit_ms!r} is no time above zero")
     limit_ns = None if latency_limit_ms is None else round(latency_limit_ms * 1e6)
-    return Scalings(scaled(newest(list(runs)), over), limit, limit_ns)
+    return Scalings(scaled(newest(list(runs)), over, warn), limit, limit_ns)
 
 
-def scaled(runs: Sequence[Run], over: str) -> tuple[over_sizes.Scaling, ...]:
-    """Each model on each system. Raises UsageError for runs without two sizes of the axis."""
+def scaled(
+    runs: Sequence[Run], over: str, say: Callable[[str], None]
+) -> tuple[over_sizes.Scaling, ...]:
+    """Each model on each system; `say` hears which runs are left out.
+
+    Raises UsageError for runs without two sizes of the axis.
+    """
+    for text in apart(runs, over, over_sizes.family)[1]:
+        say(text)
     groups = over_sizes.families(runs, over)
     if not groups:
         raise nothing_to_scale(runs, over)

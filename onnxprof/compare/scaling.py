@@ -169,10 +169,11 @@ def _ordered(runs: Sequence[Run], axis: str) -> list[Run]:
 
 def families(runs: Sequence[Run], axis: str = BATCH) -> list[list[Run]]:
     """The runs in groups over an axis and what follows it, each with two sizes at least."""
-    return axes.families(runs, axis, lambda run: run.request, _family)
+    return axes.families(runs, axis, lambda run: run.request, family)
 
 
-def _family(run: Run) -> tuple[object, ...]:
+def family(run: Run) -> tuple[object, ...]:
+    """What runs over an axis have in common: the model, the system and the phase."""
     asked = run.request
     return asked.model_name, asked.model_sha256, system(run), asked.phase
 

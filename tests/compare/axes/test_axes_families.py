@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.habits.documents import checked
 
+import onnxprof
 from onnxprof.api.scaling import scaled
-from onnxprof.compare.axes.families import BATCH, families, followers, leading, size_in
+from onnxprof.compare.axes.families import BATCH, families, followers, leading, size_in, strays
 from onnxprof.compare.over_batches import over_batches
 from onnxprof.compare.scaling import scaling
 from onnxprof.compare.systems import refuse_unlike
@@ -67,12 +71,77 @@ def test_two_sides_of_a_square_go_together() -> None:
     assert leading(requests) == ["height"]
 
 
+def test_sums_of_the_same_parts_follow_together() -> None:
+    requests = [
+        asked(past=past, new=new, total=past + new, mask=past + new)
+        for past, new in product((0, 64, 128), (1, 16))
+    ]
+    assert groups(requests, "past") == [[0, 64, 128]] * 2
+    assert groups(requests, "new") == [[1, 16]] * 3
+    assert leading(requests) == ["past", "new"]
+
+
+def test_one_stray_undoes_no_tie_of_the_others() -> None:
+    stray = asked(past=0, new=1, total=2)
+    for requests in (decoder(), decoder()[::2], decoder()[:6:2]):
+        for place in (0, 1, len(requests)):
+            every = [*requests[:place], stray, *requests[place:]]
+            assert strays(every, "past", lambda each: each) == [stray]
+            assert groups(every, "past") == groups(requests, "past")
+            assert leading(every) == leading(requests)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [(0, 1), (64, 65), (128, 129)],  # all keep it
+        [(0, 1), (64, 65), (0, 2)],  # too few to tell
+        [(0, 1), (64, 65), (128, 129), (0, 2), (64, 67)],  # as good as none
+        [(h, w) for h in (32, 64, 96) for w in (32, 64, 96)],  # a product
+        [(0, 5), (64, 5), (128, 5), (128, 9)],  # one size of each, and two of one
+    ],
+)
+def test_what_is_no_stray(points: list[tuple[int, int]]) -> None:
+    requests = [asked(past=past, total=total) for past, total in points]
+    assert strays(requests, "past", lambda each: each) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(1, 4), st.integers(1, 8)), max_size=12),
+    st.randoms(use_true_random=False),
+)
+def test_groups_and_strays_share_no_run_and_nothing_depends_on_the_order(
+    points: list[tuple[int, int, int]], random: Random
+) -> None:
+    requests = [asked(past=p, new=n, total=t) for p, n, t in dict.fromkeys(points)]
+    lost = strays(requests, "past", lambda each: each)
+    found = families(requests, "past", lambda each: each, lambda _: 0)
+    assert not [each for group in found for each in group if each in lost]
+    assert len(lost) * 3 <= len(requests) - len(lost)
+    mixed = random.sample(requests, len(requests))
+    assert set(strays(mixed, "past", lambda each: each)) == set(lost)
+
+
+def test_a_stray_run_is_left_out_and_named() -> None:
+    good = [run for past in (64, 0, 128) for run in both(past)]
+    dims = (("past", 0), ("new", 1), ("total", 2))
+    stray = replace(good[0], request=replace(good[0].request, dims=dims))
+    words = "left out: sample on fake at batch 1, new=1, past=0, total=2, where total does not"
+    with pytest.warns(UserWarning, match=words):
+        found = onnxprof.align([*good, stray], over="past")
+    assert found.record == onnxprof.align(good, over="past").record
+    with pytest.warns(UserWarning, match=words):
+        [first, _] = onnxprof.scaling([stray, *good], "past")
+    assert first.sizes == (0, 64, 128)
+    assert first.points[0].run is good[2]
+
+
 def test_a_mistyped_axis_is_refused_by_its_name() -> None:
     runs = [replace(sample_run(), request=each) for each in decoder()]
     for over, meant in (("batc", BATCH), ("pst", "past"), ("nothing", "")):
         for call in (
             lambda over=over: refuse_unlike(runs, over=over),
-            lambda over=over: scaled(runs, over),
+            lambda over=over: scaled(runs, over, print),
         ):
             with pytest.raises(UsageError, match=f"no run has an axis '{over}'") as caught:
                 call()

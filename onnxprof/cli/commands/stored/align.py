@@ -19,7 +19,7 @@ from onnxprof.cli.choosing import (
     Which,
     reads,
 )
-from onnxprof.cli.output import BOOKS, deliver, display, file_format, terminal_width
+from onnxprof.cli.output import BOOKS, deliver, display, file_format, note, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +90,7 @@ def align(
     from onnxprof.api.aligning import aligned, refuse_baseline
     from onnxprof.api.results.alignment import Alignment
     from onnxprof.cli.sources import newest_runs
+    from onnxprof.compare.axes.strays import apart
     from onnxprof.compare.systems import refuse_unlike, system
     from onnxprof.publish.comparing.alignment import Choice, Sort
     from onnxprof.store.select import Need
@@ -100,6 +101,9 @@ def align(
     named = newest_runs(runs or [], which.roots, filters, need)
     chosen = _ordered(named, filters.backend)
     refuse_baseline(chosen, over, baseline)
+    chosen, left_out = apart(chosen, over)
+    for text in left_out:
+        note(text)
     refuse_unlike(chosen, over=over, force=force)
     if over and len(set(map(system, chosen))) == 1:
         return _scaled(chosen, over, printed, output, None if all_ else limit, as_json)
@@ -125,7 +129,7 @@ def _scaled(
     from onnxprof.api.scaling import scaled
     from onnxprof.cli.commands.stored import scaling as command
 
-    made = Scalings(scaled(runs, over), limit)
+    made = Scalings(scaled(runs, over, note), limit)
     if printed is BookFormat.BOOK:
         return deliver(made.content(printed.value), output)
     command.show(made, TableFormat(printed.value), output, as_json)

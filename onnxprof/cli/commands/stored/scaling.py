@@ -17,7 +17,7 @@ from onnxprof.cli.choosing import (
     Which,
     reads,
 )
-from onnxprof.cli.output import TABLES, deliver, display, file_format
+from onnxprof.cli.output import TABLES, deliver, display, file_format, note
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def scaling(
     limit_ns = parse_time(latency_limit) if latency_limit else None
     printed = TableFormat(file_format(format_ or "", output, TABLES, "table", as_json))
     chosen = newest(newest_runs(runs or [], which.roots, which.filters, Need.LATENCIES))
-    made = Scalings(scaled(chosen, over), None if all_ else limit, limit_ns)
+    made = Scalings(scaled(chosen, over, note), None if all_ else limit, limit_ns)
     show(made, printed, output, as_json)
 
 
