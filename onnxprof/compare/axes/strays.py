@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 
 from onnxprof.compare.axes.families import followers, sizes_in, strays
-from onnxprof.compare.settings import sized, work_words
 from onnxprof.records.run import Run
 
 
@@ -29,7 +28,8 @@ def _sentence(run: Run, kept: Sequence[Run], axis: str) -> str:
     asked = run.request
     mine = [sizes_in(each.request) for each in kept if _model(each) == _model(run)]
     names = " and ".join(sorted(followers(mine, axis)))
-    words = ", ".join((f"batch {asked.batch}", *work_words(sized(asked))))
+    sizes = (f"{name}={size}" for name, size in sorted(asked.dims))
+    words = ", ".join(filter(None, (f"batch {asked.batch}", asked.phase, *sizes)))
     does = "do" if " and " in names else "does"
     return (
         f"left out: {asked.model_name} on {asked.backend} at {words}, where {names} {does} not"
