@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.pages.graded import THREE, graded_run
-from support.sites import failed_run, hostile_run, wrong_run
+from support.sites import failed_run, hostile_run, settled, wrong_run
 
 from onnxprof.analysis.reconcile import reconcile
 from onnxprof.publish.drawing import bars
@@ -252,6 +252,7 @@ def test_the_script_writes_what_the_builder_wrote(page: Any, root: str, plain: A
     assert page.inner_text("#grade") == "noise"
     page.check("#batches input[value='1']")
     page.wait_for_url("**/1")
+    settled(page)
     for part, html in wanted.items():
         made = page.inner_html(part)
         assert re.sub(r"\s+", "", made) == re.sub(r"\s+", "", html), part
