@@ -1,6 +1,7 @@
 """Parameters in a command's help as manuals write them: `MODEL...`, `[RUN]`, `--threads N`.
 
-typer would name Python's types (`<list[str]>`, `<int range>`) and put braces around arguments.
+typer would name Python's types (`<list[str]>`, `<int range>`) and put braces around arguments. Up to
+0.26 it asks `make_metavar` for what stands behind a name, later releases `display_type_rich`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 #: What a value of a Python type is called, by what typer calls it.
 _KINDS = {"str": "TEXT", "path": "FILE", "int": "N", "float": "N"}
 _KINDS |= {"int range": "N", "float range": "N"}
+_KINDS |= {"integer": "N", "integer range": "N", "text": "TEXT", "file": "FILE"}
 #: A list of choices that is longer stands in the description.
 _LONGEST = 40
 
@@ -32,20 +34,25 @@ def _argument(parameter: Any) -> None:
     parameter.get_usage_pieces = partial(_said, [usage])
     parameter._rich_display_name = partial(_said, usage)
     parameter.display_type_rich = partial(_said, "")
+    parameter.make_metavar = partial(_said, usage)
 
 
 def _option(parameter: Any) -> None:
-    if parameter.metavar is None:
-        parameter.display_type_rich = partial(_kind, parameter, parameter.display_type)
+    if parameter.metavar is not None:
+        return
+    if told := getattr(parameter, "display_type", None):
+        parameter.display_type_rich = partial(_kind, parameter, told)
+    else:
+        parameter.make_metavar = partial(_kind, parameter, parameter.make_metavar)
 
 
 def _kind(parameter: Any, told: Any, ctx: Any) -> str | None:
     shown: str | None = told(ctx)
     if not shown:
         return None
-    bare = str(shown).strip("<>")
+    bare = str(shown).strip("<>[]")
     if len(bare) <= _LONGEST:
-        return _KINDS.get(bare, bare)
+        return _KINDS.get(bare.lower(), bare)
     name = str(parameter.name).rstrip("_").upper()
     if bare not in (parameter.help or ""):
         parameter.help = f"{parameter.help} {bare.replace('|', ', ')}."
