@@ -235,7 +235,7 @@ def test_impossible_batches(tmp_path, batch):
 
 def test_batch_whose_input_would_not_fit(tmp_path):
     model = open_model(str(models.save(models.linear(width=1 << 20), tmp_path)))
-    with pytest.raises(UsageError, match=r"of shape \[65536, 1048576\] alone would take more than 64 GiB"):
+    with pytest.raises(UsageError, match=r"of shape \[65536, 1048576\] alone .* more than 64 GiB"):
         inspect(model, 65536)
 
 

@@ -1,7 +1,7 @@
 """Parameters in a command's help as manuals write them: `MODEL...`, `[RUN]`, `--threads N`.
 
-typer would name Python's types (`<list[str]>`, `<int range>`) and put braces around arguments. Up to
-0.26 it asks `make_metavar` for what stands behind a name, later releases `display_type_rich`.
+typer would name Python's types (`<list[str]>`, `<int range>`) and put braces around arguments. What
+stands behind a name is asked of `make_metavar` by typer 0.26, of `display_type_rich` by later ones.
 """
 
 from __future__ import annotations
